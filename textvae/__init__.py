@@ -1,0 +1,1 @@
+"""Train variational autoencoders on your own blog or corpus, and write variations of its texts."""

@@ -1,0 +1,305 @@
+"""The settings: one frozen dataclass per stage, read once from a pipeline's TOML file and passed down.
+
+An unknown or mistyped setting is refused before anything runs, and the right one is suggested.
+"""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from textvae.errors import ConfigError
+
+
+def option(default: Any, help: str, *, choices: tuple[str, ...] = (), least: float | None = None,
+           most: float | None = None) -> Any:
+    """Declare one setting: its default, what it means, and the values it may take."""
+    metadata = {"help": help, "choices": choices, "least": least, "most": most}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the posts are and how to read them."""
+
+    path: str = option("", "folder, CSV/TSV, JSON Lines or text file; sample:lee and sample:posts come with textvae")
+    format: str = option("auto", "what the path holds", choices=("auto", "folder", "table", "jsonl", "lines"))
+    validation: str = option("", "a file or folder whose posts are the validation split")
+    test: str = option("", "a file or folder whose posts are the test split")
+    encoding: str = option("", "text encoding; found from the bytes when empty")
+    text_column: str = option("", "column or key of the text; found by its usual names when empty")
+    title_column: str = option("", "column or key of the title")
+    author_column: str = option("", "column or key of the author")
+    date_column: str = option("", "column or key of the date")
+    id_column: str = option("", "column or key that names a post; its content's hash when empty")
+    label_columns: tuple[str, ...] = option((), "columns or keys of labels; found by their usual names when empty")
+    columns: tuple[str, ...] = option((), "names of the columns of a table without a header line")
+    file_labels: tuple[str, ...] = option((), "labels by file name ending, such as '.0 sentiment=negative'")
+    drafts: bool = option(False, "read unpublished posts too")
+
+
+@dataclass(frozen=True)
+class TokensConfig:
+    """How posts become sequences of token ids, and which split each falls into."""
+
+    unit: str = option("sentence", "what one sequence is", choices=("sentence", "post", "window"))
+    window: int = option(48, "tokens per sequence where unit is window", least=2)
+    level: str = option("bpe", "token kind; bpe is lossless", choices=("bpe", "word"))
+    vocabulary: int = option(8000, "number of tokens kept, the four special ones included", least=300)
+    lowercase: bool = option(False, "fold case before tokenising (word level only)")
+    # 48 BPE tokens hold 95% of the sentences of the blogs measured while training stays fast.
+    max_length: int = option(48, "longest sequence in tokens, begin and end not counted", least=2)
+    min_length: int = option(1, "sequences with fewer tokens are dropped and counted", least=1)
+    long: str = option("split", "what happens to longer sequences", choices=("split", "drop"))
+    validation: float = option(0.05, "share of posts for validation", least=0.0, most=0.5)
+    test: float = option(0.05, "share of posts for the test", least=0.0, most=0.5)
+
+
+@dataclass(frozen=True)
+class WordVectorsConfig:
+    """gensim Word2Vec."""
+
+    dim: int = option(128, "numbers per token", least=2)
+    algorithm: str = option("skip-gram", "Word2Vec's objective", choices=("skip-gram", "cbow"))
+    window: int = option(5, "context tokens on each side", least=1)
+    negative: int = option(5, "noise tokens per true one", least=1)
+    epochs: int = option(5, "passes over the training split", least=1)
+    workers: int = option(1, "threads; more than one is faster and no longer repeatable", least=1)
+
+
+@dataclass(frozen=True)
+class EmbeddingVAEConfig:
+    """The dense VAE that compresses word vectors."""
+
+    latent: int = option(64, "numbers per compressed vector", least=1)
+    hidden: int = option(256, "width of the hidden layer", least=1)
+    # Standardised vectors at beta 0.05 keep the neighbours; at 1 the posterior drowns them in noise.
+    beta: float = option(0.05, "weight of the KL", least=0.0)
+    epochs: int = option(40, "passes over the vocabulary", least=1)
+    batch_size: int = option(256, "tokens per step", least=1)
+    learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
+    neighbours: int = option(10, "nearest neighbours compared before and after", least=1)
+
+
+@dataclass(frozen=True)
+class ConstraintConfig:
+    """A region of the latent space, named and defined by texts, a label or a keyword."""
+
+    name: str = option("", "what vary --constraint calls it")
+    texts: tuple[str, ...] = option((), "texts whose latents are the centre")
+    label: str = option("", "key=value: the posts with this label define it")
+    keyword: str = option("", "the sequences with this word define it")
+    kind: str = option("near", "pull towards the centre or push away", choices=("near", "far"))
+    threshold: float = option(1.0, "squared L2 distance at which the penalty starts (near) or ends (far)", least=0.0)
+    weight: float = option(0.1, "weight of the penalty in the loss", least=0.0)
+    applies_to: str = option("matching", "which sequences it acts on", choices=("matching", "all"))
+
+
+@dataclass(frozen=True)
+class SequenceVAEConfig:
+    """The LSTM/GRU sequence VAE."""
+
+    encoder: str = option("lstm", "recurrent cell of the encoder", choices=("lstm", "gru"))
+    decoder: str = option("lstm", "recurrent cell of the decoder", choices=("lstm", "gru"))
+    vectors: str = option("compressed", "what the embeddings start from", choices=("compressed", "full", "none"))
+    embedding: int = option(64, "width of the embeddings where vectors is none", least=1)
+    hidden: int = option(256, "width of the recurrent layers", least=1)
+    latent: int = option(32, "dimensions of z", least=1)
+    dropout: float = option(0.3, "share of inputs and outputs of the decoder set to zero", least=0.0, most=0.95)
+    word_dropout: float = option(0.2, "share of decoder input tokens replaced by the unknown token", least=0.0, most=1.0)
+    noise: float = option(0.1, "share of encoder input tokens deleted (denoising, Shen et al. 2020)", least=0.0, most=0.9)
+    pretrain_epochs: int = option(0, "epochs as a plain autoencoder first (Li et al. 2019)", least=0)
+    warmup_epochs: int = option(10, "epochs over which the KL's weight rises to beta", least=0)
+    beta: float = option(1.0, "final weight of the KL", least=0.0)
+    free_bits: float = option(0.25, "nats per dimension that the KL costs nothing, on the batch mean", least=0.0)
+    epochs: int = option(20, "most passes over the training split", least=1)
+    patience: int = option(4, "epochs without a better validation loss before stopping", least=1)
+    batch_size: int = option(32, "sequences per step", least=1)
+    learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
+    clip: float = option(5.0, "largest global gradient norm", least=0.0)
+    jit: bool = option(True, "compile with XLA: about 2 s per length bucket, then faster")
+    tensorboard: str = option("", "folder for TensorBoard logs; needs textvae[tensorboard]")
+    constraints: tuple[ConstraintConfig, ...] = option((), "constraint-distance penalties")
+
+
+@dataclass(frozen=True)
+class LatentsConfig:
+    """Encoding of every sequence."""
+
+    batch_size: int = option(256, "sequences per step", least=1)
+
+
+@dataclass(frozen=True)
+class LatentTransformerConfig:
+    """The causal transformer over a post's sentence latents."""
+
+    context: int = option(16, "sentences seen", least=2)
+    layers: int = option(2, "transformer blocks", least=1)
+    width: int = option(128, "width of a block", least=2)
+    heads: int = option(4, "attention heads", least=1)
+    dropout: float = option(0.1, "share of activations set to zero", least=0.0, most=0.95)
+    epochs: int = option(10, "most passes over the training posts", least=1)
+    patience: int = option(3, "epochs without a better validation loss before stopping", least=1)
+    batch_size: int = option(32, "windows per step", least=1)
+    learning_rate: float = option(3e-4, "AdamW's step size", least=0.0)
+    # Below about 2 nats the latents say too little about the text for their order to be learnt.
+    min_mi: float = option(2.0, "mutual information in nats under which nothing is trained", least=0.0)
+
+
+@dataclass(frozen=True)
+class WordTransformerConfig:
+    """The causal transformer over compressed word vectors."""
+
+    layers: int = option(2, "transformer blocks", least=1)
+    width: int = option(128, "width of a block", least=2)
+    heads: int = option(4, "attention heads", least=1)
+    dropout: float = option(0.1, "share of activations set to zero", least=0.0, most=0.95)
+    epochs: int = option(3, "most passes over the training split", least=1)
+    patience: int = option(2, "epochs without a better validation loss before stopping", least=1)
+    batch_size: int = option(32, "sequences per step", least=1)
+    learning_rate: float = option(1e-3, "AdamW's step size", least=0.0)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured on the test split, and how much of it."""
+
+    sequences: int = option(1000, "test sequences for reconstruction, KL and BLEU; 0 takes all", least=0)
+    iw_samples: int = option(100, "importance samples of the IW-NLL; the literature takes 500", least=1)
+    iw_sequences: int = option(200, "test sequences for the IW-NLL; 0 takes all", least=0)
+    samples: int = option(500, "texts drawn from the prior", least=2)
+    variations: int = option(5, "variations per source text", least=2)
+    sources: int = option(40, "test sequences that are varied", least=1)
+    strength: float = option(1.0, "how far variations are drawn, in posterior standard deviations", least=0.0)
+    temperature: float = option(0.7, "sampling temperature", least=0.0)
+    shown: int = option(12, "rows per table of the report", least=1)
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """A whole pipeline: its name, its seed, and one section per stage."""
+
+    name: str = "pipeline"
+    description: str = ""
+    seed: int = 1
+    corpus: CorpusConfig = CorpusConfig()
+    tokens: TokensConfig = TokensConfig()
+    word_vectors: WordVectorsConfig = WordVectorsConfig()
+    embedding_vae: EmbeddingVAEConfig = EmbeddingVAEConfig()
+    sequence_vae: SequenceVAEConfig = SequenceVAEConfig()
+    latents: LatentsConfig = LatentsConfig()
+    latent_transformer: LatentTransformerConfig = LatentTransformerConfig()
+    word_transformer: WordTransformerConfig = WordTransformerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+def load(path: Path, overrides: tuple[str, ...] = ()) -> PipelineConfig:
+    """Read a pipeline's TOML file.
+
+    Args:
+        path: The file. Its stem is the pipeline's name unless it says ``name = "..."``.
+        overrides: ``"section.key=value"`` each; the value is TOML, or a bare word.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML, or a setting is unknown, of the wrong type or out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the pipeline {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return parse({"name": path.stem, **table}, overrides, where=str(path))
+
+
+def parse(table: dict[str, Any], overrides: tuple[str, ...] = (), *, where: str = "the pipeline") -> PipelineConfig:
+    """Check a table of settings and freeze it.
+
+    Example:
+        >>> parse({"tokens": {"level": "word"}}, ("tokens.vocabulary=5000",)).tokens.vocabulary
+        5000
+        >>> parse({"tokens": {"vocabluary": 5000}})
+        Traceback (most recent call last):
+        textvae.errors.ConfigError: the pipeline: unknown setting tokens.vocabluary (did you mean tokens.vocabulary?)
+    """
+    for override in overrides:
+        _apply(table, override)
+    return _build(PipelineConfig, table, "", where)
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Turn a config into plain JSON values; ``parse`` takes them back."""
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def _apply(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override!r} is not of the form section.key=value", "such as --set tokens.level=word")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override!r}: {section} is a setting, not a section")
+    table[last] = value
+
+
+def _build(cls: Any, table: Any, prefix: str, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: {prefix.rstrip('.')} must be a section, not {table!r}")
+    hints = get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in table:
+        if key not in fields:
+            raise ConfigError(f"{where}: unknown setting {prefix}{key}", _suggest(prefix, key, list(fields)))
+    values = {key: _value(hints[key], value, fields[key].metadata, prefix + key, where) for key, value in table.items()}
+    return cls(**values)
+
+
+def _suggest(prefix: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {prefix}{close[0]}?"
+    owners = [f.name for f in dataclasses.fields(PipelineConfig) if dataclasses.is_dataclass(f.default)
+              and key in {inner.name for inner in dataclasses.fields(f.default)}]
+    if owners:
+        return f"did you mean {' or '.join(f'{owner}.{key}' for owner in owners)}?"
+    return f"known here: {', '.join(known)}"
+
+
+def _value(hint: Any, value: Any, metadata: types.MappingProxyType[str, Any] | dict[str, Any], name: str,
+           where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, name + ".", where)
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)[0]
+        if isinstance(value, str) and inner is str:
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where}: {name} must be a list, not {value!r}")
+        return tuple(_value(inner, item, {}, f"{name}[{i}]", where) for i, item in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{where}: {name} must be {_KINDS[hint]}, not {value!r}")
+    choices, least, most = (metadata.get(key) for key in ("choices", "least", "most"))
+    if choices and value not in choices:
+        close = difflib.get_close_matches(str(value), choices, n=1)
+        raise ConfigError(f"{where}: {name} is {value!r}", f"did you mean {close[0]!r}?" if close
+                          else f"one of: {', '.join(choices)}")
+    if least is not None and not value >= least or most is not None and not value <= most:
+        bounds = f"at least {least:g}" + (f" and at most {most:g}" if most is not None else "")
+        raise ConfigError(f"{where}: {name} must be {bounds}, not {value!r}")
+    return value
+
+
+_KINDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
