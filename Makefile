@@ -1,0 +1,37 @@
+# Everything here needs python3 (3.11 or later) and make; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SENTENCE ?= The government said the talks with the union would go on until the end of the week.
+
+.PHONY: demo test lint types docs clean
+
+demo: $(INSTALLED)  ## train on the sample corpus, then write five variations of a sentence
+	$(BIN)/textvae run quickstart
+	$(BIN)/textvae vary quickstart "$(SENTENCE)" -n 5
+	@echo "report: $$($(BIN)/textvae show quickstart evaluation --path)/report.html"
+
+test: $(INSTALLED)  ## run the test suite
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## look for mistakes and style
+	$(BIN)/ruff check textvae tests benchmarks
+
+types: $(INSTALLED)  ## check the type annotations
+	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## write docs/cli.md and docs/settings.md anew
+	$(BIN)/python -m textvae.cli.reference docs
+
+clean:  ## remove the environment and every cache; models/ stays
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find textvae tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "no $(PYTHON) here: install Python 3.11 or later" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "textvae needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) -V 2>&1):" \
+		     "name a newer one, as in  make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,227 @@
+"""The command line without a trained model: help, errors, printing, exit codes."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import click
+import pytest
+from commands import COMMANDS, examples, parses, textvae
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textvae.cli import bars, console, highlights, write
+from textvae.cli import textvae as group
+from textvae.errors import InputError
+from textvae.pipeline import STAGES
+from textvae.store import Store
+
+SHELL = (sys.executable, "-m", "textvae.cli")
+ROOT = click.Context(group, info_name="textvae", terminal_width=100)
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every test starts in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def command(name: str) -> click.Command:
+    found = group.get_command(ROOT, name)
+    assert found is not None
+    return found
+
+
+def test_help_answers_at_once():
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([*SHELL, "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_an_example(name):
+    found = command(name)
+    first = (found.help or "").splitlines()[0]
+    assert first.endswith(".") and len(first) < 60
+    assert not found.get_short_help_str(100).endswith("...")
+    assert examples(name), f"{name} has no example"
+    for words in examples(name):
+        assert words[0] == name
+        parses(words)
+    for option in found.params:
+        if isinstance(option, click.Option):
+            assert option.help, f"{name} {option.opts} has no help"
+            if not option.is_flag and not option.multiple and option.default is not None:
+                assert option.show_default or "[default" in option.help, f"{name} {option.opts} hides its default"
+
+
+def test_every_command_that_prints_results_has_json():
+    assert all("--json" in [opt for param in command(name).params for opt in param.opts] for name in COMMANDS)
+
+
+def test_version():
+    done = textvae("--version")
+    assert done.code == 0 and done.out.startswith("textvae 0.")
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("vari", "x"), "Error: no such command: vari (did you mean vary?)"),
+    (("run",), "Error: Missing argument 'PIPELINE'."),
+    (("run", "quickstart", "--device", "tpu"), "Error: Invalid value for '--device'"),
+    (("sample", "quickstart", "-n", "0"), "Error: Invalid value for '-n'"),
+    (("show", "quickstart", "--path"), "Error: --path needs a STAGE"),
+    (("prune", "quickstart"), "Error: Missing option '--keep'."),
+])
+def test_wrong_usage_exits_with_2(args, said):
+    done = textvae(*args)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("args", "said"), [
+    (("run", "quickstrat"), "did you mean quickstart?"),
+    (("run", "missing.toml"), "cannot read the pipeline missing.toml"),
+    (("run", "quickstart", "--set", "tokens.vocabluary=5"), "hint: did you mean tokens.vocabulary?"),
+    (("run", "quickstart", "--set", "sequence_vae.latent=0"), "sequence_vae.latent must be at least 1, not 0"),
+    (("run", "quickstart", "--until", "sequence_vea"), "hint: did you mean sequence_vae?"),
+    (("run", "quickstart", "--force", "lattents"), "hint: did you mean latents?"),
+    (("run", "quickstart", "--corpus", "nowhere"), "nowhere"),
+    (("vary", "quickstart", "A text."), "textvae run quickstart"),
+    (("show", "quickstart"), "textvae run quickstart"),
+    (("runs", "nothing"), "there is no pipeline 'nothing'"),
+    (("verify", "quickstart"), "textvae run quickstart"),
+    (("promote", "quickstart", "1"), "has no run 1"),
+    (("show", "nothing", "--toml"), "recipes: "),
+])
+def test_a_wrong_state_or_input_is_one_message_and_a_hint(args, said):
+    done = textvae(*args)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: ") and said in done.err and "Traceback" not in done.err
+    assert not list(Path.cwd().rglob("*.json")), "a refused command must leave nothing behind"
+
+
+def test_a_dry_run_runs_nothing():
+    done = textvae("run", "quickstart", "--dry-run", "--json")
+    assert done.code == 0
+    assert [(item["stage"], item["state"]) for item in done.json] == [(stage.name, "to run") for stage in STAGES]
+    assert not Path("models").exists()
+
+
+def test_corpus_and_seed_reach_the_settings():
+    Path("2024").write_text("One text.\n", encoding="utf-8")  # a name that TOML would take for a number
+    keys = [textvae("run", "quickstart", "--dry-run", "--json", *more).json[0]["key"]
+            for more in ((), ("--corpus", "2024"), ("--set", 'corpus.path="2024"'), ("--corpus", "2024", "--seed", "2"))]
+    assert keys[1] == keys[2] and len(set(keys)) == 3
+
+
+def test_status_of_an_empty_store():
+    assert textvae("status").out == "no pipeline was run in models yet; start with: textvae run quickstart\n"
+    assert textvae("status", "--json").out == ""
+
+
+def test_a_recipe_can_be_printed_and_used():
+    Path("mine.toml").write_text(textvae("show", "csv", "--toml").out, encoding="utf-8")
+    Path("Tweets.csv").write_text("text,airline_sentiment,airline\nhello there,positive,x\n", encoding="utf-8")
+    assert textvae("run", "mine.toml", "--dry-run").code == 0
+
+
+def test_a_locked_store_exits_with_75():
+    Path("texts.txt").write_text("".join(f"This is text number {i}.\n" for i in range(40)), encoding="utf-8")
+    code = ("import sys, time; from pathlib import Path; from textvae.store import Store\n"
+            "with Store(Path('models'), 'quickstart').lock(): print('locked', flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"locked\n"
+        done = textvae("run", "quickstart", "--corpus", "texts.txt", "--until", "corpus")
+        assert (done.code, done.out) == (75, "")
+        assert f"is being written by process {other.pid}" in done.err
+        assert textvae("status", "quickstart").code == 0, "readers never wait"
+        other.communicate(b"")
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    read, write_end = os.pipe()
+    os.close(read)
+    with os.fdopen(write_end, "wb") as closed:
+        done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+def test_a_full_disk_is_said():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: No space left on device\nhint: ")
+
+
+@given(st.text())
+@settings(max_examples=50, derandomize=True)
+def test_no_text_steers_the_terminal(text):
+    for line in (console.clean(text), console.as_json({"text": text})):
+        assert not any(ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u202e\u2028" for char in line)
+    assert json.loads(console.as_json({"text": text})) == {"text": text}
+
+
+def test_a_message_keeps_its_line_ends_and_loses_its_escapes():
+    done = textvae("run", "\x1b[2Jgone")
+    assert done.code == 1 and "\x1b" not in done.err and "\\x1b[2Jgone" in done.err
+
+
+def test_a_table():
+    out = io.StringIO()
+    with redirect_stdout(out):
+        console.say_table(("stage", "count", ""), [("corpus", "1,200", "x\ny"), ("a", "-", "")])
+    assert out.getvalue() == ("stage   count\n"
+                              "corpus  1,200  x\\ny\n"
+                              "a           -\n")
+
+
+def test_lines_tell_a_log_how_it_goes():
+    err = io.StringIO()
+    with redirect_stderr(err):
+        watcher = bars.watcher()
+        with watcher.task("epoch 1/2", total=2) as advance:
+            advance(1, loss=2.0)
+            advance(1, loss=1.23456)
+        watcher.say("a warning")
+    assert err.getvalue() == "epoch 1/2: loss 1.235, 0.0 s\na warning\n"
+
+
+def test_bars_leave_a_line_per_task():
+    from rich.console import Console
+
+    drawn = bars.Bars(Console(file=(out := io.StringIO()), force_terminal=True, width=100))
+    with drawn.task("[epoch] 1", total=2) as advance:
+        advance(2, loss=0.5)
+        with drawn.task("inner") as inner:
+            inner()
+    assert "inner: 0.0 s" in out.getvalue() and "[epoch] 1: loss 0.5, 0.0 s" in out.getvalue()
+
+
+def test_every_stage_has_highlights():
+    assert set(highlights.SHOWN) == {stage.name for stage in STAGES}
+
+
+def test_texts_come_from_arguments_and_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffone\r\n\n  two \n".encode())))
+    assert list(write.texts(("zero", "-"))) == ["zero", "one", "two"]
+
+
+@pytest.mark.parametrize(("given", "said"), [(b"fine\nbad \xff\n", "line 2: not UTF-8: byte 0xff"), (b" \n", "no text")])
+def test_texts_that_cannot_be_read(monkeypatch, given, said):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    with pytest.raises(InputError, match=said):
+        list(write.texts(("-",)))
+
+
+def test_a_store_elsewhere():
+    assert textvae("status", "--store", "elsewhere").out.startswith("no pipeline was run in elsewhere yet")
+    assert not Store(Path("elsewhere"), "quickstart").folder.exists()

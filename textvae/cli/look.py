@@ -1,0 +1,218 @@
+"""status, show, runs: what there is in the store; nothing is changed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from textvae.cli import options
+
+if TYPE_CHECKING:
+    from textvae.runs import Run
+    from textvae.store import Store
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@options.store
+@options.as_json
+def status(pipeline: str | None, store: Path, as_json: bool) -> None:
+    """Show what is done and what would run.
+
+    Without PIPELINE, one line for each pipeline of the store.
+
+    \b
+    Example:
+        textvae status
+        textvae status quickstart
+    """
+    if pipeline is None:
+        _all(store, as_json)
+    else:
+        _one(pipeline, store, as_json)
+
+
+@click.command()
+@options.pipeline
+@click.argument("stage", required=False)
+@options.of_run
+@click.option("--path", "only_path", is_flag=True, help="Print only the folder of the stage's artefact.")
+@click.option("--toml", "only_toml", is_flag=True, help="Print only the pipeline's TOML file, to start your own from.")
+@options.store
+@options.as_json
+def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, only_toml: bool, store: Path,
+         as_json: bool) -> None:
+    """Show what a run or one of its stages measured.
+
+    \b
+    Example:
+        textvae show quickstart
+        textvae show quickstart sequence_vae
+        textvae show quickstart evaluation --path
+    """
+    from textvae import catalogue, runs
+    from textvae.cli.console import say, say_json
+
+    if only_toml:
+        _toml(pipeline)
+        return
+    if only_path and stage is None:
+        raise click.UsageError("--path needs a STAGE")
+    folder = catalogue.locate(pipeline, store)
+    chosen = runs.choose(folder, run)
+    if stage is None:
+        _show_run(chosen, as_json)
+        return
+    key = _key(chosen, stage)
+    if only_path:
+        say(str(folder.path(stage, key)))
+    elif as_json:
+        say_json(folder.manifest(stage, key))
+    else:
+        _show_stage(folder, chosen, stage, key)
+
+
+@click.command()
+@options.pipeline
+@options.store
+@options.as_json
+def runs(pipeline: str, store: Path, as_json: bool) -> None:
+    """List the runs of a pipeline.
+
+    The newest stands last; * marks the promoted one, which vary and its siblings read.
+
+    \b
+    Example:
+        textvae runs quickstart
+    """
+    from dataclasses import asdict
+
+    from textvae import catalogue
+    from textvae import runs as recorded
+    from textvae.cli.console import duration, say_json, say_table
+    from textvae.cli.highlights import highlights
+
+    folder = catalogue.locate(pipeline, store)
+    promoted = recorded.current(folder)
+    rows = []
+    for run in recorded.records(folder):
+        is_current = promoted is not None and run.number == promoted.number
+        if as_json:
+            say_json(asdict(run) | {"current": is_current})
+            continue
+        ran = [name for name, fact in run.stages.items() if fact["ran"]]
+        said = next((text for name in ("evaluation", "sequence_vae", *reversed(run.stages))
+                     if name in run.stages and (text := highlights(name, run.stages[name]["metrics"]))), "")
+        rows.append(("*" if is_current else "", str(run.number), _when(run),
+                     duration(run.seconds), ", ".join(ran) if len(ran) < len(run.stages) else "all", run.why, said))
+    if not as_json:
+        say_table(("", "run", "started (UTC)", "time", "stages that ran", "why", "result"), rows)
+
+
+def _all(store: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae import runs as recorded
+    from textvae.cli.console import number, say, say_json, say_table
+    from textvae.store import Store
+
+    names = sorted(path.parent.name for path in store.glob("*/runs/"))
+    found = [recorded.status(Store(store, name)) for name in names]
+    if as_json:
+        for item in found:
+            say_json(asdict(item))
+    elif not found:
+        say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
+    else:
+        say_table(("pipeline", "current run", "runs", "artefacts", "MB"),
+                  [(item.pipeline, number(item.current), str(item.runs), str(item.artefacts),
+                    f"{item.bytes / 1e6:.1f}") for item in found])
+
+
+def _one(pipeline: str, store: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae import catalogue
+    from textvae import pipeline as stages
+    from textvae import runs as recorded
+    from textvae.cli.console import number, say, say_json, say_table
+
+    config, folder = catalogue.find(pipeline, store)
+    planned = stages.plan(config, folder)
+    if as_json:
+        for item in planned:
+            say_json(asdict(item))
+        return
+    say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
+    counted = recorded.status(folder)
+    say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
+        f"{counted.bytes / 1e6:.1f} MB")
+
+
+def _toml(pipeline: str) -> None:
+    from textvae import catalogue
+    from textvae.errors import ConfigError
+
+    file = catalogue.recipes().get(pipeline, Path(pipeline))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        known = ", ".join(catalogue.recipes())
+        raise ConfigError(f"{pipeline} is neither a TOML file nor a recipe", f"recipes: {known}") from error
+    click.echo(text, nl=False)
+
+
+def _when(run: "Run") -> str:
+    return run.started[:16].replace("T", " ")
+
+
+def _key(run: "Run", stage: str) -> str:
+    from textvae import pipeline as stages
+    from textvae.errors import StoreError
+
+    if stages.stage(stage).name not in run.stages:
+        raise StoreError(f"run {run.number} of {run.pipeline} has no {stage}: it has {', '.join(run.stages)}",
+                         f"make it with: textvae run {run.pipeline}")
+    key: str = run.stages[stage]["key"]
+    return key
+
+
+def _show_run(run: "Run", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae.cli.console import duration, say, say_json, say_table
+    from textvae.cli.highlights import highlights
+
+    if as_json:
+        say_json(asdict(run))
+        return
+    device = run.device.get("name") or run.device.get("kind") or "no device"
+    say(f"{run.pipeline}, run {run.number}: {_when(run)} UTC, {duration(run.seconds)}, {device}")
+    say_table(("stage", "key", "time", "result"),
+              [(name, fact["key"], duration(fact["seconds"]), highlights(name, fact["metrics"]))
+               for name, fact in run.stages.items()])
+
+
+def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
+    from textvae.cli.console import duration, number, say, say_table
+
+    facts = store.manifest(stage, key)
+    device = facts["device"].get("name") or facts["device"].get("kind", "")
+    say(f"{run.pipeline}, run {run.number}, {stage} {key}: {duration(facts['seconds'])}, {device}")
+    say(f"folder: {store.path(stage, key)}")
+    if facts["metrics"]:
+        say()
+        say_table(("metric", "value", ""), [_metric(name, value, number) for name, value in facts["metrics"].items()])
+    if facts["config"]:
+        say()
+        say_table(("setting", "value"), [(name, str(value)) for name, value in facts["config"].items()])
+    say()
+    say_table(("file", "bytes"), [(name, f"{fact['size']:,}") for name, fact in facts["files"].items()])
+
+
+def _metric(name: str, value: Any, number: Any) -> tuple[str, str, str]:
+    """A row: a metric of evaluation is a table with an interval and a unit, every other one is its value."""
+    if not isinstance(value, dict) or "value" not in value:
+        return name, number(value), ""
+    bounds = f"[{number(value['low'])}, {number(value['high'])}] " if value.get("low") is not None else ""
+    return name, number(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()

@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+
+import click
+
+pipeline = click.argument("pipeline")
+store = click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("models"),
+                     show_default=True, metavar="DIR", help="Folder of the store.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
+device = click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True,
+                      help="Where to compute; asking for a GPU that is not there is an error.")
+of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
+                      help="Read this run instead of the promoted one.")
+# A fixed seed: the same command prints the same texts, and another seed prints others.
+seed = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
+                    help="Another seed gives other texts; the same one repeats them.")
+# At 0.7 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
+temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.7,
+                           show_default=True, help="Below 1 more likely words, above 1 bolder ones.")
+sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
+                       default="nucleus", show_default=True, help="How the next token is chosen.")
+constraint = click.option("--constraint", metavar="NAME", help="Stay inside this constraint's region.")

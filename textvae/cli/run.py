@@ -1,0 +1,127 @@
+"""run: bring a pipeline's artefacts up to date."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from textvae.cli import options
+
+if TYPE_CHECKING:
+    from textvae.pipeline import Planned
+    from textvae.runs import Execution
+    from textvae.store import Store
+
+
+@click.command()
+@options.pipeline
+@click.option("--corpus", metavar="PATH", help="Read this corpus: short for --set corpus.path=PATH.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Change a setting, such as tokens.level=word; may be given again.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run this stage although nothing changed.")
+@options.device
+@options.store
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Change the seed.  [default: the pipeline's]")
+@click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
+@options.as_json
+def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: str | None, force: tuple[str, ...],
+        device: str, store: Path, seed: int | None, dry_run: bool, as_json: bool) -> None:
+    """Run the stages that something changed for.
+
+    Stages: corpus, tokens, word_vectors, embedding_vae, sequence_vae, latents, latent_transformer, word_transformer,
+    evaluation. A run that is stopped resumes the next time.
+
+    \b
+    Example:
+        textvae run quickstart
+        textvae run quickstart --set sequence_vae.latent=16 --dry-run
+    """
+    from textvae import catalogue, runs
+    from textvae import pipeline as stages
+    from textvae.cli.bars import watcher
+
+    # In quotes, so that a folder called 2024 stays a text.
+    given = [f"corpus.path={_quoted(corpus)}"] if corpus is not None else []
+    given += [f"seed={seed}"] if seed is not None else []
+    config, folder = catalogue.find(pipeline, store, (*overrides, *given))
+    if dry_run:
+        _say_plan(stages.plan(config, folder, until, force), as_json)
+        return
+    done = runs.execute(config, folder, until=until, force=force, device=device, progress=watcher())
+    if as_json:
+        _say_done_json(done, folder)
+    else:
+        _say_done(done, folder, pipeline, store)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _say_plan(planned: "list[Planned]", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae.cli.console import say_json, say_table
+
+    if as_json:
+        for item in planned:
+            say_json(asdict(item))
+    else:
+        say_table(("stage", "state", "why"), [(item.stage, item.state, item.reason) for item in planned])
+
+
+def _say_done_json(done: "Execution", store: "Store") -> None:
+    from textvae.cli.console import say_json
+
+    rejected, report = _files(done, store)
+    say_json({"pipeline": store.pipeline, "run": done.run.number, "new": done.recorded,
+              "ran": list(done.result.ran), "seconds": round(done.result.seconds, 3), "device": done.result.device,
+              "stages": {item.stage: {"key": item.key, "ran": item.ran, "reason": item.reason,
+                                      "seconds": item.seconds, "metrics": item.metrics}
+                         for item in done.result.stages},
+              "rejected": str(rejected) if rejected else None, "report": str(report) if report else None})
+
+
+def _say_done(done: "Execution", store: "Store", pipeline: str, root: Path) -> None:
+    from textvae.cli.console import duration, say, say_table
+    from textvae.cli.highlights import highlights
+
+    stages = done.result.stages
+    if not done.result.ran:
+        say(f"nothing to do: {_count(len(stages), 'stage')} of {store.pipeline} up to date, run {done.run.number}")
+    else:
+        say_table(("stage", "state", "time", "result"),
+                  [(item.stage, "ran" if item.ran else "kept", duration(item.seconds) if item.ran else "",
+                    highlights(item.stage, item.metrics)) for item in stages])
+    metrics = next((item.metrics for item in stages if item.stage == "corpus"), {})
+    rejected, report = _files(done, store)
+    if done.result.ran and (dropped := metrics.get("duplicates", 0)):
+        say(f"{_count(dropped, 'duplicate')} dropped")
+    if done.result.ran and rejected:
+        say(f"{_count(metrics['rejected'], 'input')} not taken, each with its reason in {rejected}")
+    if report:
+        say(f"report: {report}")
+    if done.result.ran:
+        where = "" if root == Path("models") else f" --store {root}"
+        say(f"run {done.run.number}, {duration(done.result.seconds)}; next: "
+            + (f'textvae vary {pipeline} "a sentence of your own" -n 5{where}' if "sequence_vae" in done.run.stages
+               else f"textvae run {pipeline}{where}"))
+
+
+def _files(done: "Execution", store: "Store") -> tuple[Path | None, Path | None]:
+    """Where the rejected inputs and the report are; None where there are none."""
+    keys: dict[str, tuple[str, dict[str, Any]]] = {item.stage: (item.key, item.metrics) for item in done.result.stages}
+    rejected = report = None
+    if "corpus" in keys and keys["corpus"][1].get("rejected"):
+        rejected = store.path("corpus", keys["corpus"][0]) / "rejected.jsonl"
+    if "evaluation" in keys:
+        report = store.path("evaluation", keys["evaluation"][0]) / "report.html"
+    return rejected, report
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")

@@ -1,0 +1,206 @@
+"""Write token ids from latents: greedy, temperature, top-k, nucleus and beam search, in one compiled loop each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textvae.errors import TextvaeError
+
+PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
+NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
+WIDEST = 256  # candidates looked at by nucleus sampling: the rest of a peaked softmax holds next to nothing
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Args:
+        sampler: A key of ``SAMPLERS``, or ``"beam"``.
+        temperature: Divides the logits; 0 is greedy.
+        top_k: Candidates of top-k sampling.
+        top_p: Probability mass of nucleus sampling (Holtzman et al. 2020).
+        beams: Beams of beam search.
+    """
+
+    sampler: str = "nucleus"
+    temperature: float = 0.7
+    top_k: int = 20
+    top_p: float = 0.9
+    beams: int = 5
+
+    def __post_init__(self) -> None:
+        if self.sampler not in (*SAMPLERS, "beam"):
+            raise TextvaeError(f"unknown sampler {self.sampler!r}", f"one of: {', '.join([*SAMPLERS, 'beam'])}")
+        if not self.temperature >= 0 or not 0 < self.top_p <= 1 or self.top_k < 1 or self.beams < 1:
+            raise TextvaeError(f"sampling cannot work with temperature {self.temperature:g}, top_p {self.top_p:g}, "
+                               f"top_k {self.top_k}, beams {self.beams}")
+
+
+def _inverse_cdf(probabilities: Any, uniform: Any) -> Any:
+    """Draw an index by its probability: float32 [batch, n], uniform [batch] in [0, 1) -> int32 [batch]."""
+    from keras import ops
+
+    cumulative = ops.cumsum(probabilities, axis=-1)
+    drawn = ops.sum(ops.cast(cumulative <= uniform[:, None] * cumulative[:, -1:], "int32"), axis=-1)
+    return ops.minimum(drawn, ops.shape(probabilities)[-1] - 1)
+
+
+def greedy(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """The likeliest token."""
+    from keras import ops
+
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def temperature(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """Any token by its probability at this temperature."""
+    from keras import ops
+
+    return _inverse_cdf(ops.softmax(logits / options.temperature), uniform)
+
+
+def top_k(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """One of the k likeliest tokens, by its probability."""
+    from keras import ops
+
+    values, ids = ops.top_k(logits / options.temperature, min(options.top_k, logits.shape[-1]))
+    drawn = _inverse_cdf(ops.softmax(values), uniform)
+    return ops.cast(ops.take_along_axis(ids, drawn[:, None], axis=-1)[:, 0], "int32")
+
+
+def nucleus(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """One of the likeliest tokens that together hold ``top_p`` of the probability."""
+    from keras import ops
+
+    scaled = logits / options.temperature
+    values, ids = ops.top_k(scaled, min(WIDEST, logits.shape[-1]))
+    probabilities = ops.exp(values - ops.logsumexp(scaled, axis=-1, keepdims=True))
+    before = ops.cumsum(probabilities, axis=-1) - probabilities
+    drawn = _inverse_cdf(ops.where(before < options.top_p, probabilities, 0.0), uniform)
+    return ops.cast(ops.take_along_axis(ids, drawn[:, None], axis=-1)[:, 0], "int32")
+
+
+SAMPLERS = {"greedy": greedy, "temperature": temperature, "top_k": top_k, "nucleus": nucleus}
+
+
+class Decoder:
+    """Compiled generation from one network.
+
+    Args:
+        network: Has ``first_state(z)`` and ``step(ids, z, state) -> logits, state``, as ``nn.SequenceVAE``.
+        max_length: Most tokens of a text, its end not counted.
+    """
+
+    def __init__(self, network: Any, max_length: int) -> None:
+        self.network = network
+        self.max_length = max_length
+        self._compiled: dict[Sampling, Any] = {}
+
+    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+        """Write one sequence per latent.
+
+        Args:
+            z: float32 [n, latent].
+            options: How tokens are chosen.
+            rng: Draws one uniform number per token, so that a seed writes the same on every backend.
+
+        Returns:
+            Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token under the
+            untempered model, END counted where it was reached, float32 [n].
+        """
+        from textvae.nn.compiled import Compiled
+
+        if options.temperature == 0 and options.sampler != "beam":
+            options = Sampling("greedy")
+        if options not in self._compiled:
+            loop = self._beam if options.sampler == "beam" else self._sample
+            self._compiled[options] = Compiled(self.network, lambda inputs: loop(inputs, options))
+        uniform = rng.random((len(z), self.max_length + 1), np.float32)
+        ids, log_probs = self._compiled[options].run(z=np.asarray(z, np.float32), uniform=uniform)
+        texts, means = [], []
+        for row, log_prob in zip(np.asarray(ids), np.asarray(log_probs), strict=True):
+            ends = np.flatnonzero(row == END)
+            length = int(ends[0]) if len(ends) else self.max_length
+            texts.append(row[:length].astype(np.int32))
+            means.append(log_prob / (length + bool(len(ends))))
+        return texts, np.array(means, np.float32)
+
+    def _sample(self, inputs: dict[str, Any], options: Sampling) -> tuple[Any, Any]:
+        from keras import ops
+
+        z, uniform = inputs["z"], inputs["uniform"]
+        pick = SAMPLERS[options.sampler]
+        steps = self.max_length + 1
+        places = ops.arange(steps, dtype="int32")
+        zeros = ops.zeros_like(z[:, 0])
+        barred = self._barred()
+
+        def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
+            logits, state = self.network.step(last, z, list(state))
+            here = ops.cast(places == t, "float32")
+            chosen = pick(logits + barred, ops.sum(uniform * here, axis=-1), options)
+            chosen = ops.where(done, PAD, chosen)
+            log_probs = ops.log_softmax(logits, axis=-1)
+            gained = ops.take_along_axis(log_probs, chosen[:, None], axis=-1)[:, 0]
+            total = total + ops.where(done, 0.0, gained)
+            ids = ops.where(places[None, :] == t, chosen[:, None], ids)
+            return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *state)
+
+        def more(t: Any, last: Any, done: Any, *rest: Any) -> Any:
+            return ops.logical_and(t < steps, ops.logical_not(ops.all(done)))
+
+        integers = ops.cast(zeros, "int32")
+        first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, zeros > 0, zeros,
+                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(z))
+        result = ops.while_loop(more, body, first)
+        return result[4], result[3]
+
+    def _beam(self, inputs: dict[str, Any], options: Sampling) -> tuple[Any, Any]:
+        from keras import ops
+
+        beams, steps = options.beams, self.max_length + 1
+        z = ops.repeat(inputs["z"], beams, axis=0)
+        count = ops.shape(inputs["z"])[0]
+        places = ops.arange(steps, dtype="int32")
+        barred = self._barred()
+        vocabulary = barred.shape[0]
+        # A finished beam goes on with PAD alone, at no cost, so that it competes as it is.
+        only_pad = ops.where(ops.arange(vocabulary) == PAD, 0.0, -1e9)
+        base = ops.arange(count)[:, None] * beams
+
+        def body(t: Any, last: Any, done: Any, scores: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
+            logits, state = self.network.step(last, z, list(state))
+            gained = ops.where(done[:, None], only_pad, ops.log_softmax(logits, axis=-1) + barred)
+            totals = ops.reshape(ops.reshape(scores, (-1, 1)) + gained, (count, beams * vocabulary))
+            scores, flat = ops.top_k(totals, beams)
+            flat = ops.cast(flat, "int32")
+            source = ops.reshape(base + flat // vocabulary, (-1,))
+            chosen = ops.reshape(flat % vocabulary, (-1,))
+            ids = ops.where(places[None, :] == t, chosen[:, None], ops.take(ids, source, axis=0))
+            done = ops.logical_or(ops.take(done, source, axis=0), chosen == END)
+            return (t + 1, chosen, done, scores, ids, *(ops.take(part, source, axis=0) for part in state))
+
+        def more(t: Any, last: Any, done: Any, *rest: Any) -> Any:
+            return ops.logical_and(t < steps, ops.logical_not(ops.all(done)))
+
+        integers = ops.cast(ops.zeros_like(z[:, 0]), "int32")
+        # All beams begin alike, so all but the first start out of the race.
+        start = ops.where(ops.arange(beams)[None, :] == 0, 0.0, -1e9) + ops.zeros((count, 1))
+        first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, integers > 0, start,
+                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(z))
+        result = ops.while_loop(more, body, first)
+        scores, ids = result[3], ops.reshape(result[4], (count, beams, steps))
+        lengths = ops.sum(ops.cast(ids != PAD, "float32"), axis=-1)
+        best = ops.argmax(scores / ops.maximum(lengths, 1.0), axis=-1)
+        picked = ops.take_along_axis(ids, ops.cast(best, "int32")[:, None, None], axis=1)[:, 0]
+        return picked, ops.take_along_axis(scores, best[:, None], axis=-1)[:, 0]
+
+    def _barred(self) -> Any:
+        from keras import ops
+
+        vocabulary = self.network.embedding.embeddings.shape[0]
+        never = np.zeros(vocabulary, np.float32)
+        never[list(NEVER)] = -1e9
+        return ops.convert_to_tensor(never)

@@ -1,0 +1,11 @@
+"""What the evaluation measures, one part a file; each gives metrics and the rows that the report shows."""
+
+from textvae.evaluate.fluency import Judge
+from textvae.evaluate.likelihood import likelihood
+from textvae.evaluate.reconstruction import reconstruction
+from textvae.evaluate.samples import samples
+from textvae.evaluate.subject import Metrics, Rows, Subject, entry
+from textvae.evaluate.variations import interpolations, variations
+
+__all__ = ["Judge", "Metrics", "Rows", "Subject", "entry", "interpolations", "likelihood", "reconstruction", "samples",
+           "variations"]

@@ -1,0 +1,88 @@
+"""How well the model predicts the test split, and how much of that goes through z."""
+
+import numpy as np
+
+from textvae import metrics
+from textvae.evaluate.subject import Metrics, Subject, entry
+
+AT_ONCE = 20_000  # scored sequences handed over at once: 500 samples of PTB's test set would take gigabytes
+COUNT = "a sequence's predictions are its tokens and one end of sequence, never padding or begin"
+
+
+def likelihood(subject: Subject) -> Metrics:
+    """Measure reconstruction, KL, ELBO, importance-weighted bound, mutual information and active units."""
+    mean, log_var = subject.posterior
+    lengths = np.array([len(sequence) + 1 for sequence in subject.sequences], np.float64)
+    noise = subject.rng("posterior").standard_normal(mean.shape)
+    z = (mean + np.exp(0.5 * log_var) * noise).astype(np.float32)
+    rebuilt = np.asarray(subject.writer.score(subject.sequences, z), np.float64)
+    per_dimension = metrics.kl(mean, log_var)
+    kl = per_dimension.sum(axis=1)
+    seed = subject.child("bootstrap")
+    information = metrics.mutual_information(mean, log_var, seed=subject.child("information"))
+    squares = np.asarray(mean, np.float64)
+    parts = np.concatenate([np.ones((len(mean), 1)), squares, squares**2], axis=1)
+    over = f"over {len(lengths):,} test sequences"
+    found = {
+        "test_sequences": entry(float(len(lengths)), "sequences", "test sequences that reconstruction, KL, BLEU and "
+                                f"the rest are measured on, of {len(subject.tokens.rows('test')):,}"),
+        "test_predictions": entry(float(lengths.sum()), "predictions", f"predictions in them: {COUNT}"),
+        "reconstruction": entry(metrics.mean(rebuilt, seed=seed), "nats/sequence",
+                                f"-log p(x|z), one z ~ q(z|x) each, {over}"),
+        "kl": entry(metrics.mean(kl, seed=seed), "nats/sequence", f"KL(q(z|x) || p(z)), in closed form, {over}"),
+        "elbo_nll": entry(metrics.mean(rebuilt + kl, seed=seed), "nats/sequence",
+                          "reconstruction + KL: the negative ELBO, an upper bound on -log p(x)"),
+        "elbo_ppl": entry(metrics.ratio(rebuilt + kl, lengths, seed=seed, exponential=True), "perplexity",
+                          f"exp(ELBO NLL per prediction); {COUNT}"),
+        **_importance_weighted(subject, mean, log_var),
+        "mutual_information": entry(metrics.mean(information, seed=seed), "nats",
+                                    f"I_q(x; z) with the aggregated posterior {over}, at most log n = "
+                                    f"{np.log(len(lengths)):.2f} (Hoffman & Johnson 2016; estimator of He et al. 2019);"
+                                    " the interval keeps the aggregated posterior"),
+        "active_units": entry(metrics.estimate(parts, metrics.active_units, seed=seed), "dimensions",
+                              f"of {mean.shape[1]} latent dimensions, those whose posterior mean has a variance above "
+                              f"0.01 {over} (Burda et al. 2016)"),
+        "kl_per_dimension": entry(per_dimension.mean(axis=0).tolist(), "nats",
+                                  f"mean KL of each latent dimension {over}"),
+    }
+    return found
+
+
+def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray) -> Metrics:
+    samples = subject.config.iw_samples
+    picked = subject.pick(np.arange(len(mean)), subject.config.iw_sequences, "iw")
+    # Of about one length together, so that little of what is scored is padding.
+    lengths = np.array([len(subject.sequences[row]) for row in picked])
+    picked, lengths = (array[np.argsort(lengths, kind="stable")] for array in (picked, lengths))
+    rng, seed = subject.rng("importance"), subject.child("bootstrap")
+    bounds = np.zeros(len(picked))
+    step = max(1, AT_ONCE // samples)
+    for start in range(0, len(picked), step):
+        rows = picked[start:start + step]
+        # Huge sample counts go in parts as well; log_weights is 8 bytes a sample.
+        log_weights = np.concatenate([_log_weights(subject, rows, mean[rows], log_var[rows], part, rng)
+                                      for part in _parts(samples, AT_ONCE)], axis=1)
+        bounds[start:start + step] = metrics.importance_weighted(log_weights)
+    how = f"with {samples:,} importance samples from q(z|x), over {len(picked):,} test sequences"
+    return {
+        "iw_nll": entry(metrics.mean(bounds, seed=seed), "nats/sequence",
+                        f"importance-weighted bound on -log p(x) (Burda et al. 2016) {how}"),
+        "iw_ppl": entry(metrics.ratio(bounds, lengths + 1.0, seed=seed, exponential=True), "perplexity",
+                        f"exp(IW-NLL per prediction), {how}; {COUNT}"),
+    }
+
+
+def _log_weights(subject: Subject, rows: np.ndarray, mean: np.ndarray, log_var: np.ndarray, samples: int,
+                 rng: np.random.Generator) -> np.ndarray:
+    """log p(x|z) + log p(z) - log q(z|x), float64 [rows, samples]."""
+    noise = rng.standard_normal((len(rows), samples, mean.shape[1]))
+    z = (mean[:, None] + np.exp(0.5 * log_var[:, None]) * noise).astype(np.float32)
+    sequences = [subject.sequences[row] for row in rows for _ in range(samples)]
+    scores = np.asarray(subject.writer.score(sequences, z.reshape(-1, z.shape[2])), np.float64)
+    nothing = np.zeros(mean.shape[1])
+    return (metrics.log_posterior(z, nothing, nothing) - scores.reshape(len(rows), samples)
+            - metrics.log_posterior(z, mean[:, None], log_var[:, None]))
+
+
+def _parts(whole: int, most: int) -> list[int]:
+    return [min(most, whole - start) for start in range(0, whole, most)]

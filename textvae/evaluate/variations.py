@@ -1,0 +1,150 @@
+"""Variations of held-out texts: do they keep the content, differ, read well, and obey the constraints?"""
+
+import numpy as np
+
+from textvae import metrics
+from textvae.data import UNKNOWN
+from textvae.evaluate.fluency import DEFINITION, Judge
+from textvae.evaluate.subject import Metrics, Rows, Subject, entry
+
+SHORTEST, LONGEST = 6, 25  # words of a source: room to vary, and most of it still in z
+PAIRS, STEPS = 2, 6  # interpolations in the report, and the texts of each
+
+Groups = list[list[str]]
+
+
+def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
+    """Vary test sequences and measure what comes.
+
+    Args:
+        judge: A language model of the training split.
+
+    Returns:
+        Metrics; rows for the report, one per source: ``source``, ``nats_per_token`` of it under the judge, and
+        ``variations`` with ``text``, ``distance``, ``nats_per_token`` under the generator and ``constraints``.
+    """
+    config = subject.config
+    sources = pick_sources(subject)
+    written = subject.writer.vary_many(sources, config.variations, seed=subject.child("vary"),
+                                       strength=config.strength, temperature=config.temperature)
+    groups = [[item.text for item in own] for own in written]
+    how = (f"{config.variations} variations of each of {len(sources):,} test sequences, at strength "
+           f"{config.strength:g} and temperature {config.temperature:g}")
+    found = {**_content(subject, sources, groups, how), **_fluency(subject, judge, sources, groups),
+             **_constraints(subject, sources, written)}
+    rows = [{"source": source,
+             "variations": [{"text": item.text, "distance": item.distance, "nats_per_token": -item.log_prob,
+                             "constraints": item.constraints} for item in own]}
+            for source, own in zip(sources, written, strict=True)]
+    return found, rows[:config.shown]
+
+
+def pick_sources(subject: Subject) -> list[str]:
+    """Draw the texts to vary: of medium length and all in the vocabulary where there are such."""
+    sequences = subject.encode(subject.texts)
+    fits = np.array([0 < len(own) <= subject.writer.max_length for own in sequences])
+    words = np.array([len(own) for own in subject.words(subject.texts)])
+    medium = fits & (words >= SHORTEST) & (words <= LONGEST)
+    known = medium & np.array([UNKNOWN not in own for own in sequences])
+    rows = np.flatnonzero(next(own for own in (known, medium, fits) if own.any() or own is fits))
+    return [subject.texts[row] for row in subject.pick(rows, subject.config.sources, "sources")]
+
+
+def interpolations(subject: Subject) -> Rows:
+    """Write the texts between pairs of sources: rows with ``texts``, the ends decoded as well, ``a`` and ``b``."""
+    sources = pick_sources(subject)[:2 * PAIRS]
+    return [{"a": a, "b": b, "texts": subject.writer.interpolate(a, b, STEPS, seed=subject.child("interpolate"))}
+            for a, b in zip(sources[::2], sources[1::2], strict=False)]
+
+
+def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> Metrics:
+    seed = subject.child("bootstrap")
+    cut = [subject.words(group) for group in groups]
+    own = subject.words(sources)
+    kept = [np.mean([metrics.bleu(metrics.ngram_matches(text, source), effective_order=True) for text in group])
+            for source, group in zip(own, cut, strict=True) if group]
+    texts = [[text for text in group if text] for group in cut]
+    paired = [group for group in texts if len(group) > 1]
+    many = "where at least two came; "
+    return {
+        "variation_found": entry(
+            metrics.mean(np.array([len(group) / subject.config.variations for group in groups]), seed=seed), "share",
+            f"variations that came, of those asked for: {how}"),
+        "variation_bleu": entry(
+            metrics.mean(np.array(kept), seed=seed), "BLEU, 0 to 100",
+            f"content kept: mean sentence BLEU (exponential smoothing) of a variation against its source; {how}"),
+        **_cosine(subject, sources, groups),
+        "variation_distinct_2": entry(
+            metrics.mean(np.array([metrics.distinct(group, 2) for group in paired]), seed=seed), "share",
+            f"different pairs of words of all, among the variations of one source, {many}mean over sources"),
+        "variation_diversity": entry(
+            metrics.mean(np.array([1 - metrics.self_bleu(group).mean() / 100 for group in paired]), seed=seed),
+            "0 to 1", "1 - self-BLEU (BLEU-4, exponential smoothing) among the variations of one source, "
+            f"{many}mean over sources"),
+        "variation_identical": entry(
+            metrics.mean(np.array([np.mean([text == source for text in group])
+                                   for source, group in zip(sources, groups, strict=True) if group]), seed=seed),
+            "share", "variations that are their source, character for character"),
+        "variation_duplicates": entry(
+            metrics.mean(np.array([1 - len(set(group)) / len(group) for group in groups if group]), seed=seed),
+            "share", "variations that stand already among those of the same source"),
+    }
+
+
+def _cosine(subject: Subject, sources: list[str], groups: Groups) -> Metrics:
+    """Of a variation and its source, and of a variation and another source as the anchor."""
+    seed = subject.child("bootstrap")
+    vectors = np.asarray(subject.compressed.vectors)
+    whose = [i for i, group in enumerate(groups) for _ in group]
+    texts = subject.encode([text for group in groups for text in group])
+    encoded = subject.encode(sources)
+    owner = np.array(whose, np.int64)
+    found = {}
+    for name, shift, definition in (
+            ("variation_cosine", 0, "content kept: cosine between the mean compressed word vectors of a variation and "
+             "of its source"),
+            ("other_cosine", 1, "the same between a variation and another source, for reference")):
+        others = [encoded[(i + shift) % len(encoded)] for i in whose]
+        values = metrics.content_cosine(others, texts, vectors)
+        sums = np.bincount(owner, values, len(sources)) if len(owner) else np.zeros(len(sources))
+        counts = np.bincount(owner, minlength=len(sources))
+        found[name] = entry(metrics.ratio(sums, counts, seed=seed), "cosine", definition)
+    return found
+
+
+def _fluency(subject: Subject, judge: Judge, sources: list[str], groups: Groups) -> Metrics:
+    seed = subject.child("bootstrap")
+    rng = subject.rng("shuffle")
+    shuffled = [" ".join(rng.permutation(source.split())) for source in sources]
+    # One row per source, so that the interval is over sources.
+    nats, lengths = np.zeros(len(groups)), np.zeros(len(groups))
+    for i, group in enumerate(groups):
+        texts = subject.encode(group)
+        nats[i], lengths[i] = judge.nats(texts).sum(), sum(len(text) + 1 for text in texts)
+    return {
+        "variation_ppl": entry(metrics.ratio(nats, lengths, seed=seed, exponential=True), "perplexity",
+                               f"fluency: per token, {DEFINITION} of the training split, which the generator never saw"),
+        "source_ppl": entry(judge.perplexity(subject.encode(sources), seed=seed), "perplexity",
+                            "the same language model on the sources, for reference"),
+        "shuffled_ppl": entry(judge.perplexity(subject.encode(shuffled), seed=seed), "perplexity",
+                              "the same on the sources with their words shuffled, for reference"),
+    }
+
+
+def _constraints(subject: Subject, sources: list[str], written: list[list[object]]) -> Metrics:
+    config, seed = subject.config, subject.child("bootstrap")
+    found: Metrics = {}
+    for constraint in subject.writer.constraints:
+        name, far = constraint["name"], constraint["kind"] == "far"
+        asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
+                                         strength=config.strength, temperature=config.temperature, constraint=name)
+        side = "at least" if far else "at most"
+        for key, groups, label in ((f"satisfied_{name}", asked, f"drawn with constraint {name!r}"),
+                                   (f"unasked_{name}", written, "drawn without a constraint, for reference")):
+            shares = [np.mean([(item.constraints[name] > constraint["threshold"]) == far for item in own])
+                      for own in groups if own]
+            found[key] = entry(
+                metrics.mean(np.array(shares), seed=seed), "share",
+                f"variations {label} whose text, encoded again, has a squared distance of {side} "
+                f"{constraint['threshold']:g} from its centre")
+    return found

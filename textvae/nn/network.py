@@ -1,0 +1,45 @@
+"""What every network shares: a loss that is a dict of named terms, weighted in one line."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Network(keras.Model):
+    """A keras model whose ``call`` gives named loss terms.
+
+    A child says what its ``terms`` are and how ``objective`` weighs them; ``train_on_batch`` and ``test_on_batch`` then
+    return every term's batch mean, unweighted, beside ``loss``.
+    """
+
+    kind: str
+
+    def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
+        """Compute the loss terms.
+
+        Args:
+            inputs: Arrays by name, each with the batch as its first axis.
+            training: Whether dropout and sampling are on.
+
+        Returns:
+            float32 tensors by name, each ``[batch]``, or ``[]`` for a term of the whole batch.
+        """
+        raise NotImplementedError
+
+    def objective(self, terms: dict[str, Any]) -> Any:
+        """Weigh the terms into the scalar that training makes small."""
+        raise NotImplementedError
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """The loss terms of a batch; see ``terms``."""
+        return self.terms(inputs, training)
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
+                     training: bool = True) -> Any:
+        """The objective, for keras."""
+        return self.objective(y_pred)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """The batch mean of every term, for keras."""
+        return {"loss": self.objective(y_pred), **{name: ops.mean(value) for name, value in y_pred.items()}}

@@ -1,0 +1,148 @@
+"""The training loop: validation, early stopping, best weights, and a checkpoint that resumes exactly."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from textvae.errors import TextvaeError
+from textvae.nn.network import Network
+from textvae.progress import Progress
+
+Batch = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training did.
+
+    Args:
+        history: One row per epoch: ``epoch``, every term, and every term on the validation split as ``val_...``.
+        best_epoch: The epoch whose weights the network now has, from 1.
+    """
+
+    history: tuple[dict[str, float], ...]
+    best_epoch: int
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The history's row of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+
+def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: Callable[[], Iterable[Batch]], *,
+        epochs: int, patience: int, steps: int, scratch: Path, progress: Progress, label: str = "",
+        monitor: Callable[[dict[str, float]], float] = lambda row: row["val_loss"], settle: int = 0,
+        before_epoch: Callable[[int], None] | None = None, logger: keras.callbacks.Callback | None = None) -> Fitted:
+    """Train a compiled network, and leave it with the weights of its best epoch.
+
+    Everything random derives from the epoch's number or lives in the network's variables, so a training that is
+    killed and called again with the same arguments ends with the weights of one that was not.
+
+    Args:
+        network: Compiled and built.
+        train: Epoch, from 0 -> that epoch's batches.
+        validation: -> the validation batches; where there are none, every epoch counts as better.
+        epochs: The most epochs.
+        patience: Epochs without a better ``monitor`` before stopping.
+        steps: Batches per epoch, for the progress bar.
+        scratch: Folder for ``checkpoint.npz``.
+        monitor: A history row -> the number to make small.
+        settle: First epochs that cannot be the best, such as a KL warm-up.
+        before_epoch: Called with the epoch, from 0, before its first batch.
+        logger: A keras callback told of each epoch's end, such as TensorBoard.
+
+    Returns:
+        The history and the best epoch.
+
+    Raises:
+        TextvaeError: The loss is no longer a number.
+    """
+    network.optimizer.build(network.trainable_variables)
+    state: dict[str, Any] = {"history": [], "best_epoch": 0, "best_value": None}
+    best: list[np.ndarray] = []
+    path = scratch / "checkpoint.npz"
+    if path.exists():
+        state, best = _resume(path, network)
+        progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
+    if logger is not None:
+        logger.set_model(network)
+        logger.on_train_begin()
+    for epoch in range(len(state["history"]), epochs):
+        if _stale(state, patience):
+            break
+        if before_epoch is not None:
+            before_epoch(epoch)
+        with progress.task(f"{label or network.name} epoch {epoch + 1}/{epochs}", steps) as advance:
+            row = _mean(network.train_on_batch, train(epoch), advance)
+            tested = _mean(network.test_on_batch, validation(), None)
+            row = {"epoch": epoch + 1, **row, **{f"val_{name}": value for name, value in tested.items()}}
+            advance(0, **{name: row[name] for name in ("loss", "val_loss") if name in row})
+        state["history"].append(row)
+        if not np.isfinite(row["loss"]):
+            raise TextvaeError(f"{label or network.name}: the loss became {row['loss']} in epoch {epoch + 1}",
+                               "lower its learning_rate or clip")
+        value = monitor(row) if tested else -float(epoch)
+        if epoch < settle or state["best_value"] is None or value < state["best_value"]:
+            state["best_epoch"] = epoch + 1
+            state["best_value"] = None if epoch < settle else value
+            best = [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.weights]
+        _checkpoint(path, network, state, best)
+        if logger is not None:
+            logger.on_epoch_end(epoch, row)
+    for variable, value in zip(network.weights, best, strict=True):
+        variable.assign(value)
+    return Fitted(tuple(state["history"]), state["best_epoch"])
+
+
+def _stale(state: dict[str, Any], patience: int) -> bool:
+    return state["best_value"] is not None and len(state["history"]) - state["best_epoch"] >= patience
+
+
+def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advance: Any) -> dict[str, float]:
+    """Run a step over batches and average what it returns over sequences."""
+    sums: dict[str, float] = {}
+    count = 0
+    for batch in batches:
+        size = len(next(iter(batch.values())))
+        logs = step(batch, return_dict=True)
+        for name, value in logs.items():
+            sums[name] = sums.get(name, 0.0) + float(value) * size
+        count += size
+        if advance is not None:
+            advance(1, loss=sums["loss"] / count)
+    return {name: total / count for name, total in sums.items()}
+
+
+def _variables(network: Network) -> list[Any]:
+    # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
+    return [*network.variables, *network.optimizer.variables]
+
+
+def _checkpoint(path: Path, network: Network, state: dict[str, Any], best: list[np.ndarray]) -> None:
+    arrays = {f"now{i:04d}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(_variables(network))}
+    arrays |= {f"best{i:04d}": value for i, value in enumerate(best)}
+    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    aside = path.with_suffix(".tmp")
+    with aside.open("wb") as out:
+        out.write(buffer.getbuffer())
+        out.flush()
+        os.fsync(out.fileno())
+    aside.replace(path)
+
+
+def _resume(path: Path, network: Network) -> tuple[dict[str, Any], list[np.ndarray]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        for i, variable in enumerate(_variables(network)):
+            variable.assign(arrays[f"now{i:04d}"])
+        best = [arrays[name] for name in sorted(arrays.files) if name.startswith("best")]
+        state: dict[str, Any] = json.loads(arrays["state"].tobytes())
+    return state, best

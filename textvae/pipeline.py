@@ -1,0 +1,285 @@
+"""The stages in order, what of them must run and why, and running it."""
+
+import difflib
+import errno
+import importlib
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from textvae import catalogue, manifests, seeds
+from textvae.config import PipelineConfig, as_dict
+from textvae.errors import ConfigError, InputError, StoreError
+from textvae.progress import Progress
+from textvae.store import Store
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the table.
+
+    Args:
+        name: Its module in ``textvae.stages``, its section of the config, its folder in the store.
+        inputs: The stages whose artefacts it takes, in the order of its arguments.
+        artefact: The class in ``textvae.data`` that it makes; a word, so that nothing heavy is imported.
+        tensors: Whether it computes on the device.
+        version: Raised when its code makes something else from the same inputs.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    artefact: str
+    tensors: bool = True
+    version: int = 1
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("corpus", (), "Corpus", tensors=False),
+    Stage("tokens", ("corpus",), "Tokens", tensors=False),
+    Stage("word_vectors", ("tokens",), "WordVectors", tensors=False),
+    Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
+    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork"),
+    Stage("latents", ("tokens", "sequence_vae"), "Latents"),
+    Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
+    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork"),
+    Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
+                         "word_transformer"), "Evaluation"),
+)
+
+# Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
+# contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
+UNKEYED = {"corpus": {"path", "validation", "test"}, "sequence_vae": {"tensorboard"}}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One stage of a plan.
+
+    Args:
+        stage: Its name.
+        key: What the artefact is called in the store.
+        inputs: stage -> key of what it takes.
+        state: ``"done"`` or ``"to run"``.
+        reason: Why it must run, in words; empty where it is done. A stage that is done runs all the same where a
+            forced stage before it comes out different.
+    """
+
+    stage: str
+    key: str
+    inputs: dict[str, str]
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One stage after a run: whether it ran now and why, the seconds it took (then or now), and what it measured."""
+
+    stage: str
+    key: str
+    ran: bool
+    reason: str
+    seconds: float
+    content: str
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run did: its stages in order, the seconds in all, and the device (empty where none was needed)."""
+
+    stages: tuple[Finished, ...]
+    seconds: float
+    device: dict[str, Any]
+
+    @property
+    def ran(self) -> tuple[str, ...]:
+        """The stages that ran."""
+        return tuple(finished.stage for finished in self.stages if finished.ran)
+
+
+def stage(name: str) -> Stage:
+    """Look a stage up.
+
+    Raises:
+        ConfigError: There is none of this name; the closest is suggested.
+    """
+    known = {row.name: row for row in STAGES}
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        raise ConfigError(f"there is no stage {name!r}",
+                          f"did you mean {close[0]}?" if close else f"the stages are: {', '.join(known)}")
+    return known[name]
+
+
+def artefact_type(name: str) -> Any:
+    """The class of ``textvae.data`` that a stage makes."""
+    return getattr(importlib.import_module("textvae.data"), stage(name).artefact)
+
+
+def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = ()) -> list[Planned]:
+    """Say what a run would do; nothing is run, loaded or written.
+
+    Args:
+        config: The settings.
+        store: Where the artefacts are.
+        until: Stop at this stage: only it and what it needs are planned.
+        force: Stages to run although their artefacts exist.
+
+    Raises:
+        ConfigError: An unknown stage.
+        InputError: The corpus cannot be found or read.
+        StoreError: A manifest is damaged.
+    """
+    return _judge(_chain(config, until, force), store, force)
+
+
+def run(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
+        device: str = "auto", progress: Progress | None = None) -> Result:
+    """Bring a pipeline's artefacts up to date: run the stages whose artefact is not there.
+
+    A stage that is interrupted leaves its checkpoints, and the next run goes on from them.
+
+    Args:
+        config, store, until, force: As for ``plan``.
+        device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        progress: Who is told.
+
+    Raises:
+        TextvaeError: A setting, an input or the store is wrong, another process holds the store (LockedError), or
+            there is no GPU and one was asked for.
+    """
+    started = time.monotonic()
+    with store.lock():
+        chain = _chain(config, until, force)
+        planned = _judge(chain, store, force)
+        catalogue.remember(config, store)
+        runner = _Runner(config, store, device, progress or Progress())
+        # A GPU that is not there is told at once, not after the corpus has been read.
+        if device == "gpu" and any(stage(item.stage).tensors for item in planned if item.state == "to run"):
+            runner.start_device()
+        finished = tuple(runner.finish(item, facts) for item, (_, facts) in zip(planned, chain, strict=True))
+    return Result(finished, time.monotonic() - started, runner.device)
+
+
+class _Runner:
+    """Finishes one planned stage after the other."""
+
+    def __init__(self, config: PipelineConfig, store: Store, choice: str, progress: Progress) -> None:
+        self.config, self.store, self.choice, self.progress = config, store, choice, progress
+        self.device: dict[str, Any] = {}
+
+    def start_device(self) -> None:
+        from textvae import device
+
+        self.device = self.device or device.use(self.choice).describe()
+
+    def finish(self, item: Planned, facts: dict[str, Any]) -> Finished:
+        reason = item.reason if item.state == "to run" else _outdated(item, self.store, ())
+        started = time.monotonic()
+        manifest = self._run(item, facts, reason) if reason else self.store.manifest(item.stage, item.key)
+        seconds = round(time.monotonic() - started, 3) if reason else manifest["seconds"]
+        return Finished(item.stage, item.key, bool(reason), reason, seconds, manifest["content"], manifest["metrics"])
+
+    def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> dict[str, Any]:
+        row, store = stage(item.stage), self.store
+        self.progress.say(f"{row.name}: {reason}")
+        # Inputs always come from the store, even those made a moment ago, so that a resumed run sees the same bytes.
+        inputs = [store.load(name, key, artefact_type(name)) for name, key in item.inputs.items()]
+        made_from = {name: {"key": key, "content": store.manifest(name, key)["content"]}
+                     for name, key in item.inputs.items()}
+        if row.tensors:
+            self.start_device()
+        section, started = getattr(self.config, row.name), time.monotonic()
+        module = importlib.import_module(f"textvae.stages.{row.name}")
+        try:
+            artefact = module.run(section, *inputs, seed=seeds.child(self.config.seed, row.name),
+                                  progress=self.progress, scratch=store.scratch(row.name, item.key))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise store.trouble(error, "write") from error
+            raise
+        if row.name == "corpus" and module.fingerprint(section) != facts["fingerprint"]:
+            raise InputError(f"the corpus {section.path} changed while it was being read", "run again")
+        return store.write(row.name, item.key, artefact, replace=True, version=row.version, config=as_dict(section),
+                           seed=self.config.seed, inputs=made_from, fingerprint=facts.get("fingerprint", ""),
+                           reason=reason, seconds=round(time.monotonic() - started, 3),
+                           device=self.device if row.tensors else {"kind": "cpu"})
+
+
+def _chain(config: PipelineConfig, until: str | None, force: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """The key of every wanted stage, and the facts that it is the hash of, in order."""
+    wanted = {row.name for row in STAGES}
+    if until is not None:
+        wanted = {stage(until).name}
+        for row in reversed(STAGES):
+            wanted |= set(row.inputs) if row.name in wanted else set()
+    for name in force:
+        if stage(name).name not in wanted:
+            raise ConfigError(f"stage {name} is forced, but --until {until} does not need it", "leave one of them out")
+    chain: dict[str, tuple[str, dict[str, Any]]] = {}
+    for row in (row for row in STAGES if row.name in wanted):
+        section = getattr(config, row.name)
+        kept = {name: value for name, value in as_dict(section).items() if name not in UNKEYED.get(row.name, ())}
+        facts = {"stage": row.name, "version": row.version, "config": kept, "seed": config.seed,
+                 "inputs": {name: chain[name][0] for name in row.inputs}}
+        if row.name == "corpus":
+            facts["fingerprint"] = importlib.import_module("textvae.stages.corpus").fingerprint(section)
+        chain[row.name] = (manifests.sha256(json.dumps(facts, sort_keys=True))[:16], facts)
+    return list(chain.values())
+
+
+def _judge(chain: list[tuple[str, dict[str, Any]]], store: Store, force: tuple[str, ...]) -> list[Planned]:
+    planned: list[Planned] = []
+    for key, facts in chain:
+        name, again = facts["stage"], {item.stage for item in planned if item.state == "to run"}
+        item = Planned(name, key, facts["inputs"], "done", "")
+        if name in force:
+            reason = "forced"
+        elif store.has(name, key):
+            reason = _outdated(item, store, tuple(again))
+        else:
+            reason = _why(facts, store, again)
+        planned.append(replace(item, state="to run", reason=reason) if reason else item)
+    return planned
+
+
+def _outdated(item: Planned, store: Store, unknown: tuple[str, ...]) -> str:
+    """Say which inputs changed since an artefact was made from them; empty where none did.
+
+    A forced stage keeps its key, so what follows from it is judged by contents. Inputs in ``unknown`` are about to be
+    made anew, which mostly gives the same bytes: they are judged afterwards.
+    """
+    made_from = store.manifest(item.stage, item.key)["inputs"]
+    changed = [name for name, key in item.inputs.items() if name not in unknown and store.has(name, key)
+               and store.manifest(name, key)["content"] != made_from[name]["content"]]
+    return f"{' and '.join(changed)} came out different" if changed else ""
+
+
+def _why(facts: dict[str, Any], store: Store, again: set[str]) -> str:
+    """Say why there is no artefact of these facts, by comparing them with the newest one of the stage."""
+    name, older = facts["stage"], []
+    for key in store.keys(name):
+        try:
+            older.append(store.manifest(name, key))
+        except StoreError:  # a damaged one is told by verify; here it only explains nothing
+            continue
+    if not older:
+        return "never run"
+    last = max(older, key=lambda manifest: str(manifest["made"]))
+    reasons = [f"code version {facts['version']}"] if last["version"] != facts["version"] else []
+    if last["seed"] != facts["seed"]:
+        reasons.append(f"seed {last['seed']} -> {facts['seed']}")
+    if last["fingerprint"] != facts.get("fingerprint", ""):
+        reasons.append("corpus changed")
+    for setting, value in facts["config"].items():
+        before = last["config"].get(setting)
+        if before != value:
+            short = f" {before} -> {value}" if isinstance(value, str | int | float) else ""
+            reasons.append(f"setting {name}.{setting} changed{short}")
+    follows = [source for source, key in facts["inputs"].items() if source in again
+               or key != last["inputs"].get(source, {}).get("key")]
+    if follows:
+        reasons.append(f"follows {' and '.join(follows)}")
+    return ", ".join(reasons) or "not in the store"

@@ -1,0 +1,83 @@
+"""Bytes to text: UTF-8, then a byte order mark, then detection."""
+
+import codecs
+
+from textvae.errors import ConfigError
+
+# UTF-32 first: its little-endian mark begins with UTF-16's.
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+          (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_DETECTED = 200_000  # bytes shown to the detector: more costs time and changes no answer
+
+
+class UndecodableError(Exception):
+    """The bytes are no text in any encoding that could be found."""
+
+
+def decode(data: bytes, encoding: str = "") -> str:
+    """Turn a file's bytes into text.
+
+    Where a text is UTF-8 but for a few stray bytes, these come out as lone surrogates (``surrogateescape``), so that
+    one bad row does not cost the file: ``broken`` finds the rows that hold them.
+
+    Args:
+        data: The bytes.
+        encoding: What they are written in; found from the bytes when empty.
+
+    Returns:
+        The text, without a byte order mark.
+
+    Raises:
+        UndecodableError: Binary data, or bytes that fit no encoding.
+        ConfigError: An encoding that Python does not know.
+
+    Example:
+        >>> decode("déjà vu".encode("utf-16"))
+        'déjà vu'
+    """
+    if encoding:
+        try:
+            return codecs.lookup(encoding).decode(data)[0].removeprefix("\ufeff")
+        except LookupError as error:
+            raise ConfigError(f"unknown corpus.encoding {encoding!r}", "such as utf-8, cp1252, latin-1") from error
+        except UnicodeDecodeError as error:
+            raise UndecodableError(f"byte 0x{data[error.start]:02x} at {error.start} is not {encoding}") from error
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return _strict(data[len(mark):], name)
+    text = data.decode("utf-8", "surrogateescape")
+    bad = sum("\udc80" <= character <= "\udcff" for character in text) if not _valid(data) else 0
+    good = sum(character > "\x7f" for character in text) - bad if bad else 0
+    # Text in another encoding hardly ever forms UTF-8 sequences by chance; stray bytes in UTF-8 are rarer than these.
+    if good >= bad:
+        if "\0" in text[:_DETECTED]:
+            raise UndecodableError("binary data, not text")
+        return text
+    return _detected(data)
+
+
+def _valid(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _strict(data: bytes, name: str) -> str:
+    try:
+        return data.decode(name)
+    except UnicodeDecodeError as error:
+        raise UndecodableError(f"byte 0x{data[error.start]:02x} at {error.start} is not {name}") from error
+
+
+def _detected(data: bytes) -> str:
+    import chardet
+
+    name = chardet.detect(data[:_DETECTED])["encoding"]
+    if name is None:
+        raise UndecodableError("no encoding fits its bytes")
+    try:
+        return data.decode(name)
+    except (LookupError, UnicodeDecodeError) as error:
+        raise UndecodableError(f"it looks like {name}, but some bytes do not fit") from error

@@ -1,0 +1,171 @@
+"""Which files a corpus path stands for, each with the reader it needs."""
+
+import glob
+import importlib.util
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from textvae.data import Rejected
+from textvae.errors import InputError
+from textvae.readers.post import HTML, MARKDOWN, PLAIN
+
+POSTS = PLAIN | MARKDOWN | HTML
+TABLES = frozenset((".csv", ".tsv", ".tab"))
+JSON = frozenset((".jsonl", ".ndjson", ".json"))
+_SUFFIXES = {"folder": POSTS, "table": TABLES, "jsonl": JSON}
+_NO_POSTS = frozenset("_includes _layouts _data _sass _site _plugins node_modules archetypes".split())
+_PAPERS = re.compile(r"(?:readme|licen[cs]e|copying|notice|source|contributing|code_of_conduct|changelog|security)"
+                     r"(?:[._-].*)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read: where it is, its name below the corpus path, and the reader (a value of ``corpus.format``)."""
+
+    path: Path
+    name: str
+    format: str
+
+
+def locate(path: str) -> Path:
+    """Turn a setting's path into a real one; ``sample:lee`` and ``sample:posts`` are the corpora that come along.
+
+    Raises:
+        InputError: No path, or a sample that is not there.
+    """
+    if not path:
+        raise InputError("no corpus is given", "give one with --corpus PATH, or set corpus.path")
+    if not path.startswith("sample:"):
+        return Path(path).expanduser()
+    name = path.removeprefix("sample:")
+    if name == "lee":
+        spec = importlib.util.find_spec("gensim")  # finds the folder without the seconds that an import takes
+        if spec is None or spec.origin is None:
+            raise InputError("sample:lee comes with gensim, which is not installed", "pip install gensim")
+        return Path(spec.origin).parent / "test" / "test_data" / "lee_background.cor"
+    package = Path(__file__).resolve().parent.parent
+    for home in (package / "samples", package.parent / "corpora"):
+        if name in ("posts", "tables") and (home / name).is_dir():
+            return home / name
+    raise InputError(f"there is no sample corpus {name!r}", "known: sample:lee, sample:posts")
+
+
+def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source | Rejected]:
+    """List what a corpus path stands for, in a fixed order.
+
+    A folder is searched to its depth. Hidden files, list pages (``_index.md``), templates, licences and links that
+    leave the folder are not posts; those that look like one are listed as rejected.
+
+    Args:
+        path: A folder, a file, a sample, or a pattern such as ``yelp/sentiment.test.*``.
+        format: A value of ``corpus.format``.
+        drafts: Read folders named ``_drafts`` and ``drafts`` too.
+
+    Raises:
+        InputError: Nothing is there, or nothing of this format.
+
+    Example:
+        >>> [source.name for source in find("sample:lee")]
+        ['lee_background.cor']
+    """
+    root = locate(path)
+    if root.is_dir():
+        return _folder(root, format, drafts)
+    if root.is_file():
+        return [Source(root, root.name, _format(root, format))]
+    if root.exists():
+        raise InputError(f"{path} is neither a folder nor a regular file", "give a folder of posts or a file")
+    matches = [Path(match) for match in sorted(glob.glob(str(root)))] if glob.has_magic(path) else []
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        raise InputError(f"no such file or folder: {path}", _nearest(root))
+    return [Source(file, file.name, _format(file, format)) for file in files]
+
+
+def _nearest(path: Path) -> str:
+    parent = next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))
+    return f"{parent} is there; give the corpus with --corpus PATH or corpus.path"
+
+
+def _format(path: Path, format: str) -> str:
+    if format != "auto":
+        return format
+    suffix = path.suffix.lower()
+    if suffix in TABLES:
+        return "table"
+    if suffix in JSON:
+        return "jsonl"
+    return "folder" if suffix in MARKDOWN | HTML else "lines"
+
+
+def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
+    real = root.resolve()
+    format = "folder" if format == "auto" else format
+    suffixes = _SUFFIXES.get(format)
+    found: list[Source | Rejected] = []
+    others: Counter[str] = Counter()
+    for name, path in sorted(_walk(real)):
+        suffix = path.suffix.lower()
+        if suffixes is not None and suffix not in suffixes:
+            others[suffix or "no ending"] += 1
+        elif reason := _unfit(path, name, real, drafts, format):
+            found.append(Rejected(name, reason))
+        else:
+            found.append(Source(path, name, format))
+    if not any(isinstance(item, Source) for item in found):
+        held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+        kinds = {"folder": ".txt, .md and .html", "table": ".csv and .tsv", "jsonl": ".jsonl and .json"}
+        hint = f"read are {kinds[format]} files" if format in kinds else "put a text into it"
+        if format == "folder" and others.keys() & (TABLES | JSON):
+            hint += "; for its tables give one of them, or set corpus.format to table or jsonl"
+        left = f", {len(found)} left out ({found[0].reason})" if found and isinstance(found[0], Rejected) else ""
+        raise InputError(f"no posts in the folder {root}: it holds {held or 'nothing to read'}{left}", hint)
+    return _without_twins(found)
+
+
+def _walk(root: Path) -> Iterable[tuple[str, Path]]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_POSTS]
+        for file in files:
+            if not file.startswith("."):
+                path = Path(folder) / file
+                # A name that is not UTF-8 could not be written into the artefact.
+                yield os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace"), path
+
+
+def _unfit(path: Path, name: str, root: Path, drafts: bool, format: str) -> str:
+    """Why a file is not read; empty where it is."""
+    try:
+        target = path.resolve(strict=True)
+        if not target.is_relative_to(root):
+            return "a link that leaves the folder"
+        if not stat.S_ISREG(target.stat().st_mode):
+            return "not a regular file"
+    except (OSError, RuntimeError) as error:
+        return f"cannot be read: {error}"
+    if format != "folder":
+        return ""
+    if path.name.startswith("_"):
+        return "a list page or template, not a post"
+    if _PAPERS.match(path.name):
+        return "about the folder, not a post"
+    if not drafts and not {"_drafts", "drafts"}.isdisjoint(Path(name).parts[:-1]):
+        return "draft"
+    return ""
+
+
+def _without_twins(found: list[Source | Rejected]) -> list[Source | Rejected]:
+    """Leave out R Markdown sources that stand beside the Markdown made from them."""
+    names = {item.name for item in found if isinstance(item, Source)}
+
+    def twin(item: Source | Rejected) -> bool:
+        return (isinstance(item, Source) and item.path.suffix.lower() in (".rmd", ".qmd")
+                and str(Path(item.name).with_suffix(".md").as_posix()) in names)
+
+    return [Rejected(item.name, "the .md file made from it is read instead")
+            if isinstance(item, Source) and twin(item) else item for item in found]

@@ -1,0 +1,85 @@
+"""Take template code (Hugo shortcodes, Liquid, Nunjucks) out of a post and leave its prose."""
+
+import re
+
+_OPEN = re.compile(r"\{\{[<%]|\{\{|\{%|\{#")
+_CLOSE = {"{{<": ">}}", "{{%": "%}}", "{{": "}}", "{%": "%}", "{#": "#}"}
+_LONGEST = 4000  # characters of one tag; beyond that a stray "{{" would swallow prose
+_LINK = re.compile(r"(?:\]\(\s*<?|=\s*[\"']?|\]:\s*<?)$")
+_NAME = re.compile(r"[-~*/\s]*([\w-]+)")
+_SPOKEN = re.compile(r"""\b(?:text|label)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+# What stands between these and their end tags is code, a note to the author, or text made by a loop.
+_LIQUID_DROPPED = frozenset("comment for highlight capture javascript schema style stylesheet macro set mermaid".split())
+_HUGO_DROPPED = frozenset("highlight comment mermaid math katex code codeblock chart gist".split())
+_BUTTONS = frozenset("button btn".split())
+
+
+def strip_templates(text: str) -> str:
+    """Remove template code.
+
+    Tags go; what stands between a pair of tags stays, unless the pair marks code, comments or a loop. The text of
+    ``{% raw %}`` stays as it is. A tag in the place of a link's address becomes ``#``, so that the link survives; a
+    Hugo shortcode with ``text`` or ``label`` leaves that. Time is linear in the text.
+
+    Args:
+        text: The body of a post, Markdown or HTML.
+
+    Returns:
+        The same without template code.
+
+    Example:
+        >>> strip_templates('Our [culture]({{ "/2014/" | url }}) {% image "a.png" %}{{< quote >}}grew{{< /quote >}}.')
+        'Our [culture](#) grew.'
+    """
+    kept: list[str] = []
+    endless: set[str] = set()  # pairs known to have no end tag further on, so that none is looked for twice
+    at = 0
+    while (opening := _OPEN.search(text, at)) is not None:
+        start, sign = opening.start(), opening[0]
+        closer = _CLOSE[sign]
+        end = text.find(closer, opening.end(), opening.end() + _LONGEST)
+        inside = text[opening.end():end]
+        # In a code span the author shows the tag rather than using it.
+        shown = start > 0 and text[start - 1] == "`" and sign in ("{{", "{%") and "raw" not in inside
+        if end < 0 or shown or re.search(r"\n[ \t]*\n", inside):
+            kept.append(text[at:opening.end()])
+            at = opening.end()
+            continue
+        kept.append(text[at:start])
+        at = end + len(closer)
+        named = _NAME.match(inside)
+        name = named[1].lower() if named and "/" not in named[0] else ""
+        if sign == "{%" and name == "raw":
+            tail = _end(text, at, name, "{%", endless)
+            kept.append(text[at:tail[0]] if tail else "")
+            at = tail[1] if tail else at
+        elif _dropped(sign, name, inside):
+            tail = _end(text, at, name, sign, endless)
+            at = tail[1] if tail else at
+        elif _LINK.search(text[max(start - 8, 0):start]):
+            kept.append("#")
+        elif sign in ("{{<", "{{%") and name not in _BUTTONS and (spoken := _SPOKEN.search(inside)):
+            kept.append(spoken[1] or spoken[2] or "")
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _dropped(sign: str, name: str, inside: str) -> bool:
+    if sign == "{%":
+        return name in _LIQUID_DROPPED and not (name == "set" and "=" in inside)
+    # A "highlight" without a language marks words of a sentence, one with a language is code.
+    return sign in ("{{<", "{{%") and name in _HUGO_DROPPED and not inside.rstrip().endswith("/") and (
+        name != "highlight" or len(inside.split()) > 1)
+
+
+def _end(text: str, at: int, name: str, sign: str, endless: set[str]) -> tuple[int, int] | None:
+    """Where the end tag of a pair begins and ends."""
+    key = sign + name
+    if key in endless:
+        return None
+    pattern = rf"\{{%-?\s*end{name}\s*-?%\}}" if sign == "{%" else rf"\{{\{{[<%]\s*/\s*{re.escape(name)}\s*[>%]\}}\}}"
+    found = re.compile(pattern, re.IGNORECASE).search(text, at)
+    if found is None:
+        endless.add(key)
+        return None
+    return found.span()

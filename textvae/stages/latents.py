@@ -1,0 +1,41 @@
+"""Encode every sequence to its posterior, in reading order."""
+
+from pathlib import Path
+
+import numpy as np
+
+from textvae.config import LatentsConfig
+from textvae.data import Latents, Tokens, TrainedNetwork
+from textvae.progress import Progress
+from textvae.seeds import child
+
+
+def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, seed: int, progress: Progress,
+        scratch: Path) -> Latents:
+    """Posterior means and log-variances of all splits.
+
+    Returns:
+        Rows aligned with ``tokens``; the metrics are of the validation split, of training where that is empty.
+    """
+    from textvae import metrics, nn
+    from textvae.nn.weights import restore
+
+    network = restore(sequence_vae.kind, sequence_vae.settings, sequence_vae.weights)
+    encode = nn.Compiled(network, network.posterior)
+    mean = np.zeros((len(tokens), network.latent), np.float32)
+    log_var = np.zeros_like(mean)
+    plan = nn.batching.plan(tokens.lengths, config.batch_size)
+    with progress.task("encoding", len(plan)) as advance:
+        for rows, width in plan:
+            ids = nn.batching.pad([tokens.sequence(row) for row in rows], width)
+            mean[rows], log_var[rows] = encode.run(ids=ids)
+            advance()
+    split = "validation" if len(tokens.rows("validation")) else "train"
+    rows = tokens.rows(split)[:MOST]
+    found = {"split": split, "sequences": len(tokens),
+             "mi": float(metrics.mutual_information(mean[rows], log_var[rows], seed=child(seed, "mi")).mean()),
+             "active_units": int((mean[rows].var(axis=0) > 0.01).sum())}
+    return Latents(mean, log_var, found)
+
+
+MOST = 2000  # sequences for the mutual information: its cost grows with their square

@@ -1,0 +1,35 @@
+"""Put words and punctuation together again, with spaces where English has them."""
+
+from collections.abc import Iterable
+
+_NO_SPACE_BEFORE = frozenset(",.!?;:)]}%…’”»")
+_NO_SPACE_AFTER = frozenset("([{$£€#@“‘«¿¡")
+_NO_SPACE_AROUND = frozenset("/—_\\")
+_QUOTES = frozenset("\"'")
+
+
+def detokenise(words: Iterable[str]) -> str:
+    """Join words into a text.
+
+    Args:
+        words: Words and punctuation, each sign a word of its own.
+
+    Returns:
+        The text; straight quotes are taken to open and close by turns.
+
+    Example:
+        >>> detokenise(["He", "said", ":", '"', "don't", "pay", "$", "5", "(", "yet", ")", "!", '"'])
+        'He said: "don\\'t pay $5 (yet)!"'
+    """
+    parts: list[str] = []
+    glued = True  # whether the next word follows without a space
+    opened: set[str] = set()
+    for word in words:
+        closing = word in opened
+        if not (glued or closing or word in _NO_SPACE_BEFORE or word in _NO_SPACE_AROUND):
+            parts.append(" ")
+        parts.append(word)
+        glued = word in _NO_SPACE_AFTER or word in _NO_SPACE_AROUND or (word in _QUOTES and not closing)
+        if word in _QUOTES:
+            opened ^= {word}
+    return "".join(parts)

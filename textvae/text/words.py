@@ -1,0 +1,72 @@
+"""Tokens that are words: by a regex, or whatever stands between white space."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from textvae.data import SPECIAL, UNKNOWN
+from textvae.text.detokenise import detokenise
+
+# Numbers with inner points or commas; words with inner apostrophes, hyphens or points ("github.com", "U.S"); else one
+# sign at a time.
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)+|\w+(?:['’‑.-]\w+)*|[^\w\s]")
+
+
+class WordTokenizer:
+    """The most frequent words of the training split; any other is unknown.
+
+    Args:
+        level: ``"word"`` (a regex that keeps "don't", "well-known" and "1,234.5" whole) or ``"whitespace"`` (every
+            item between white space is one token, and ``<unk>`` in the text is the unknown token).
+        words: The vocabulary, by id from 4 on.
+        lowercase: Whether case is folded first.
+    """
+
+    def __init__(self, level: str, words: Sequence[str], lowercase: bool) -> None:
+        if level not in ("word", "whitespace"):
+            raise ValueError(f"level must be 'word' or 'whitespace', not {level!r}")
+        self.level = level
+        self.lowercase = lowercase
+        self.pieces: tuple[str, ...] = (*SPECIAL, *words)
+        self._ids = {word: n + len(SPECIAL) for n, word in enumerate(words)}
+
+    @classmethod
+    def train(cls, texts: Iterable[str], level: str, vocabulary: int, lowercase: bool) -> "WordTokenizer":
+        """Count the words; of two as frequent, the one that is smaller as text comes first."""
+        counter = cls(level, (), lowercase)
+        counts = Counter(word for text in texts for word in counter.words(text))
+        if level == "whitespace":
+            del counts[SPECIAL[UNKNOWN]]
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls(level, ranked[:vocabulary - len(SPECIAL)], lowercase)
+
+    @property
+    def size(self) -> int:
+        """How many ids there are, the special ones included."""
+        return len(self.pieces)
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text, known or not."""
+        if self.lowercase:
+            text = text.lower()
+        return text.split() if self.level == "whitespace" else _TOKEN.findall(text)
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text, without begin and end."""
+        known = self._ids.get
+        return [known(word, UNKNOWN) for word in self.words(text)]
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text."""
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
+        words = [self.pieces[number] for number in ids if number >= UNKNOWN]
+        return " ".join(words) if self.level == "whitespace" else detokenise(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that ``textvae.text.tokenizer.load`` takes."""
+        return {"level": self.level, "size": self.size, "lowercase": self.lowercase,
+                "words": list(self.pieces[len(SPECIAL):])}

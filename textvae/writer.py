@@ -1,0 +1,273 @@
+"""Write with a trained sequence VAE: encode, decode, vary, sample, interpolate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textvae.data import UNKNOWN, TrainedNetwork
+from textvae.decoding import Decoder, Sampling
+from textvae.errors import InputError, TextvaeError
+from textvae.seeds import child
+
+BATCH = 256  # sequences per step: the largest that 4 GB hold with a vocabulary of 30,000
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A written text.
+
+    Args:
+        source: The text that it varies; empty for a sample.
+        text: What was written.
+        distance: L2 distance between the posterior means of text and source; 0 for a sample.
+        log_prob: Nats per token under the model, without temperature; nearer to 0 is more fluent.
+        constraints: Squared L2 distance to each constraint's centre, by name.
+        seed: The seed that writes it again.
+        run: The run that wrote it.
+    """
+
+    source: str
+    text: str
+    distance: float
+    log_prob: float
+    constraints: dict[str, float]
+    seed: int
+    run: str
+
+
+class Writer:
+    """A network and its tokenizer, ready to write.
+
+    Args:
+        tokenizer: The tokenizer as JSON values, from ``Tokens.tokenizer``.
+        trained: The artefact of the stage ``sequence_vae``.
+        run: What to call the run in results.
+
+    Example::
+
+        writer = textvae.open("models/blog")
+        for variation in writer.vary("We moved the site to HTTPS.", n=5, seed=1):
+            print(variation.text)
+    """
+
+    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "") -> None:
+        from textvae.nn import Compiled
+        from textvae.nn.weights import restore
+        from textvae.text import tokenizer as tokenizers
+
+        self.tokenizer = tokenizers.load(tokenizer)
+        self.network = restore(trained.kind, trained.settings, trained.weights)
+        self.constraints: tuple[dict[str, Any], ...] = tuple(trained.settings["constraints"])
+        self.max_length: int = trained.settings["max_length"]
+        self.latent: int = trained.settings["latent"]
+        self.run = run
+        self._centres = trained.weights["sequence_vae/centres"]
+        self._decoder = Decoder(self.network, self.max_length)
+        self._posterior = Compiled(self.network, self.network.posterior)
+        self._score = Compiled(self.network, self.network.score)
+
+    # -- texts and latents -----------------------------------------------------------------------------------------
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means and log-variances of texts, float32 [texts, latent] each.
+
+        Raises:
+            InputError: A text is empty, or longer than the model was trained on.
+        """
+        return self.encode_ids(self.ids(texts))
+
+    def decode(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus") -> list[str]:
+        """Write a text for each latent, float32 [n, latent]; temperature 0 is greedy."""
+        return self.texts(self.decode_ids(z, seed=seed, temperature=temperature, sampler=sampler))
+
+    def unknown(self, text: str) -> int:
+        """How many of a text's tokens the vocabulary lacks; they are read as the unknown token."""
+        return self.tokenizer.encode(text).count(UNKNOWN)
+
+    def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Token ids of texts, int32 [tokens] each; raises as ``encode`` does."""
+        sequences = [np.array(ids, np.int32) for ids in self.tokenizer.encode_many([text.strip() for text in texts])]
+        for text, sequence in zip(texts, sequences, strict=True):
+            if not len(sequence):
+                raise InputError(f"nothing to read in the text {text!r}", "give it at least one word")
+            if len(sequence) > self.max_length:
+                raise InputError(f"the text that begins {text[:40]!r} has {len(sequence)} tokens, and this model was "
+                                 f"trained on at most {self.max_length}",
+                                 "give it sentence by sentence, or train with a larger tokens.max_length")
+        return sequences
+
+    def texts(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
+        """The texts of token ids."""
+        return [self.tokenizer.decode([int(token) for token in ids]).strip() for ids in sequences]
+
+    def encode_ids(self, sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """As ``encode``, from token ids, int32 [tokens] each."""
+        from textvae.nn import batching
+
+        mean = np.zeros((len(sequences), self.latent), np.float32)
+        log_var = np.zeros_like(mean)
+        for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH):
+            mean[rows], log_var[rows] = self._posterior.run(ids=batching.pad([sequences[i] for i in rows], width))
+        return mean, log_var
+
+    def score(self, sequences: Sequence[np.ndarray], z: np.ndarray) -> np.ndarray:
+        """-log p(x|z) in nats, summed over a sequence's tokens and its end, float64 [n].
+
+        Args:
+            sequences: Token ids, int32 [tokens] each.
+            z: float32 [n, latent].
+        """
+        from textvae.nn import batching
+
+        nats = np.zeros(len(sequences))
+        for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH):
+            arrays = batching.teacher_forced([sequences[i] for i in rows], width)
+            nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], z=z[rows])
+        return nats
+
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus"
+                   ) -> list[np.ndarray]:
+        """As ``decode``, to token ids, int32 [tokens] each."""
+        return self._write(z, Sampling(sampler, temperature), np.random.default_rng(child(seed, "decode")))[0]
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def vary(self, text: str, n: int = 5, *, seed: int, strength: float | None = None, temperature: float | None = None,
+             sampler: str = "nucleus", constraint: str | None = None) -> list[Variation]:
+        """Write variations of a text; see ``vary_many``."""
+        return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
+                              constraint=constraint)[0]
+
+    def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float | None = None,
+                  temperature: float | None = None, sampler: str = "nucleus", constraint: str | None = None
+                  ) -> list[list[Variation]]:
+        """Write variations of each text.
+
+        Latents are drawn around each text's posterior mean and decoded, four for each that is wanted. What equals
+        the source, another candidate, or has no end is left out; of the rest those that the model finds most
+        fluent are kept. Where too few are left, latents are drawn from further away.
+
+        Args:
+            texts: The sources.
+            n: Variations of each; fewer come back where the model can't find as many.
+            seed: The same seed writes the same.
+            strength: How far to draw, in posterior standard deviations; 1 where None.
+            temperature: Of the sampler; 0.7 where None.
+            sampler: greedy, temperature, top_k, nucleus or beam.
+            constraint: Name of the constraint whose region the latents must lie in.
+
+        Returns:
+            One list per text, most fluent first.
+        """
+        if n < 1:
+            raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
+        options = Sampling(sampler, 0.7 if temperature is None else temperature)
+        strength = 1.0 if strength is None else strength
+        region = self._region(constraint)
+        mean, log_var = self.encode(texts)
+        found: list[dict[str, tuple[np.ndarray, float]]] = [{} for _ in texts]
+        for attempt in range(ROUNDS):
+            short = [i for i in range(len(texts)) if len(found[i]) < 2 * n]
+            if not short:
+                break
+            rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
+            owners = np.repeat(short, CANDIDATES * n)
+            noise = rng.standard_normal((len(owners), self.latent), np.float32)
+            z = mean[owners] + strength * WIDEN**attempt * np.exp(0.5 * log_var[owners]) * noise
+            sequences, log_probs = self._write(self._inside(z, region), options, rng)
+            for owner, ids, text, log_prob in zip(owners, sequences, self.texts(sequences), log_probs, strict=True):
+                ended = len(ids) < self.max_length
+                if text and ended and _folded(text) != _folded(texts[owner]):
+                    key = _folded(text)
+                    if key not in found[owner] or found[owner][key][1] < log_prob:
+                        found[owner][key] = (ids, float(log_prob))
+        kept = [sorted(own.values(), key=lambda pair: -pair[1])[:n] for own in found]
+        flat = self._variations([pair for own in kept for pair in own], seed)
+        results, start = [], 0
+        for source, own, centre in zip(texts, kept, mean, strict=True):
+            rows = flat[start:start + len(own)]
+            start += len(own)
+            results.append([Variation(source, row.text, float(np.linalg.norm(z - centre)), row.log_prob,
+                                      row.constraints, seed, self.run) for row, z in rows])
+        return results
+
+    def sample(self, n: int = 5, *, seed: int, temperature: float | None = None, sampler: str = "nucleus",
+               constraint: str | None = None) -> list[Variation]:
+        """Write texts from latents drawn from the prior, N(0, 1); arguments as ``vary_many``'s."""
+        rng = np.random.default_rng(child(seed, "sample"))
+        z = self._inside(rng.standard_normal((n, self.latent), np.float32), self._region(constraint))
+        options = Sampling(sampler, 0.7 if temperature is None else temperature)
+        sequences, log_probs = self._write(z, options, rng)
+        pairs = list(zip(sequences, map(float, log_probs), strict=True))
+        return [row for row, _ in self._variations(pairs, seed)]
+
+    def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool = False, temperature: float = 0.0,
+                    seed: int) -> list[str]:
+        """Write texts on the way from one text's posterior mean to another's, both ends decoded as well.
+
+        Args:
+            steps: How many texts, from 2.
+            spherical: Along the great circle, the lengths interpolated (Shoemake 1985), instead of the straight line.
+            temperature: 0 is greedy.
+        """
+        if steps < 2:
+            raise TextvaeError(f"cannot interpolate in {steps} steps", "give --steps a number from 2")
+        (first, last), _ = self.encode([a, b])
+        part = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+        z = (1 - part) * first + part * last
+        if spherical:
+            lengths = np.linalg.norm(first), np.linalg.norm(last)
+            one, two = first / lengths[0], last / lengths[1]
+            angle = np.arccos(np.clip(one @ two, -1, 1))
+            if angle > 1e-4:
+                arc = (np.sin((1 - part) * angle) * one + np.sin(part * angle) * two) / np.sin(angle)
+                z = arc * ((1 - part) * lengths[0] + part * lengths[1])
+        return self.decode(z, seed=seed, temperature=temperature)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _write(self, z: np.ndarray, options: Sampling, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+        parts = [self._decoder.decode(z[start:start + BATCH], options, rng=rng) for start in range(0, len(z), BATCH)]
+        return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])
+
+    def _variations(self, pairs: list[tuple[np.ndarray, float]], seed: int) -> list[tuple[Variation, np.ndarray]]:
+        if not pairs:
+            return []
+        means, _ = self.encode_ids([ids for ids, _ in pairs])
+        squared = ((means[:, None, :] - self._centres[None]) ** 2).sum(axis=-1)
+        names = [constraint["name"] for constraint in self.constraints]
+        return [(Variation("", text, 0.0, log_prob, dict(zip(names, map(float, row), strict=True)), seed, self.run), z)
+                for text, (_, log_prob), row, z in zip(self.texts([ids for ids, _ in pairs]), pairs, squared, means,
+                                                       strict=True)]
+
+    def _region(self, name: str | None) -> tuple[np.ndarray, str, float] | None:
+        if name is None:
+            return None
+        for centre, constraint in zip(self._centres, self.constraints, strict=True):
+            if constraint["name"] == name:
+                return centre, constraint["kind"], constraint["threshold"]
+        known = ", ".join(constraint["name"] for constraint in self.constraints)
+        raise TextvaeError(f"this model has no constraint {name!r}",
+                           f"it has: {known}" if known else "name one in [[sequence_vae.constraints]] and train again")
+
+    @staticmethod
+    def _inside(z: np.ndarray, region: tuple[np.ndarray, str, float] | None) -> np.ndarray:
+        """Move latents along the line to a region's centre until they lie on the right side of its border."""
+        if region is None:
+            return z
+        centre, kind, threshold = region
+        offset = z - centre
+        reach = np.sqrt(threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+        factor = np.minimum(reach, 1.0) if kind == "near" else np.maximum(reach, 1.0)
+        return np.asarray(centre + offset * factor, np.float32)
+
+
+CANDIDATES = 4  # drawn for each variation wanted
+ROUNDS = 5  # at most, each WIDEN times further from the source than the one before
+WIDEN = 1.3
+
+
+def _folded(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
