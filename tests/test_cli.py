@@ -59,7 +59,7 @@ def test_every_command_has_help_and_an_example(name):
     for option in found.params:
         if isinstance(option, click.Option):
             assert option.help, f"{name} {option.opts} has no help"
-            if not option.is_flag and not option.multiple and option.default is not None:
+            if not option.is_flag and not option.multiple and option.to_info_dict()["default"] is not None:
                 assert option.show_default or "[default" in option.help, f"{name} {option.opts} hides its default"
 
 
@@ -117,8 +117,8 @@ def test_a_dry_run_runs_nothing():
 
 def test_corpus_and_seed_reach_the_settings():
     Path("2024").write_text("One text.\n", encoding="utf-8")  # a name that TOML would take for a number
-    keys = [textvae("run", "quickstart", "--dry-run", "--json", *more).json[0]["key"]
-            for more in ((), ("--corpus", "2024"), ("--set", 'corpus.path="2024"'), ("--corpus", "2024", "--seed", "2"))]
+    ways = ((), ("--corpus", "2024"), ("--set", 'corpus.path="2024"'), ("--corpus", "2024", "--seed", "2"))
+    keys = [textvae("run", "quickstart", "--dry-run", "--json", *more).json[0]["key"] for more in ways]
     assert keys[1] == keys[2] and len(set(keys)) == 3
 
 
@@ -215,9 +215,10 @@ def test_texts_come_from_arguments_and_standard_input(monkeypatch):
     assert list(write.texts(("zero", "-"))) == ["zero", "one", "two"]
 
 
-@pytest.mark.parametrize(("given", "said"), [(b"fine\nbad \xff\n", "line 2: not UTF-8: byte 0xff"), (b" \n", "no text")])
-def test_texts_that_cannot_be_read(monkeypatch, given, said):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+@pytest.mark.parametrize(("read", "said"), [(b"fine\nbad \xff\n", "line 2: not UTF-8: byte 0xff"),
+                                            (b" \n", "no text")])
+def test_texts_that_cannot_be_read(monkeypatch, read, said):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(read)))
     with pytest.raises(InputError, match=said):
         list(write.texts(("-",)))
 

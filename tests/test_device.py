@@ -37,7 +37,7 @@ def tell(*choices: str, **environment: str) -> list:
 
 
 def test_an_unknown_device_is_refused_without_starting_a_backend():
-    with pytest.raises(TextvaeError, match="unknown device 'tpu'.*auto, cpu, gpu"):
+    with pytest.raises(TextvaeError, match=r"unknown device 'tpu'.*auto, cpu, gpu"):
         device.use("tpu")
 
 

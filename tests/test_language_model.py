@@ -38,7 +38,8 @@ def test_probabilities_sum_to_one_in_every_context(order: int, history: list[int
 
 
 @settings(max_examples=50, derandomize=True)
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), st.lists(st.sampled_from("abcd")))
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4),
+       st.lists(st.sampled_from("abcd")))
 def test_tiny_corpora_give_finite_numbers(corpus: list[list[str]], text: list[str]) -> None:
     model = KneserNey.train(corpus)
     assert sum(model.probability(word, text) for word in model.vocabulary) == pytest.approx(1)

@@ -18,6 +18,7 @@ from textvae.text.cutting import Cutter
 from textvae.text.sentences import split
 
 PTB = Path("/work/shared/data/sentences/ptb")
+ALL_TRAIN = {"validation": 0.0, "test": 0.0}
 ANIMALS = ("cat", "dog", "cow", "owl", "hen", "fox", "emu", "ant")
 
 
@@ -75,24 +76,24 @@ def test_posts_and_windows_hold_the_whole_text() -> None:
 
 def test_long_sentences_are_cut_after_clauses_or_dropped_and_counted() -> None:
     long = "One cat saw two dogs, and three dogs saw four cows, and five cows saw six owls, and all of them went home."
-    posts = Corpus((*corpus().posts, *(Post(id=f"long{n}", text=f"Hens fly. {long} Foxes run.", split="train")
+    posts = Corpus((*corpus().posts, *(Post(id=f"long{n}", text=f"Hens fly. {long} Foxes run.")
                                        for n in range(5))))  # often enough for BPE to know its words
-    assert make(posts).metrics["cut"] == 0
-    cut = make(posts, max_length=12)
+    assert make(posts, **ALL_TRAIN).metrics["cut"] == 0
+    cut = make(posts, max_length=12, **ALL_TRAIN)
     rows = np.flatnonzero(cut.post == 44)
     parts = [text_of(cut)[row] for row in rows]
     assert cut.position[rows].tolist() == list(range(len(rows)))
     assert "".join(parts[1:-1]) == long and len(parts) > 3 and cut.lengths.max() <= 12
     assert all(part.endswith((",", ".")) for part in parts)
     assert cut.metrics["cut"] == 5 and cut.metrics["dropped_long"] == 0
-    dropped = make(posts, max_length=12, long="drop")
+    dropped = make(posts, max_length=12, long="drop", **ALL_TRAIN)
     assert [text_of(dropped)[row] for row in np.flatnonzero(dropped.post == 44)] == ["Hens fly.", "Foxes run."]
     assert dropped.metrics["dropped_long"] == 5 and dropped.metrics["cut"] == 0
 
 
 def test_short_sequences_are_dropped_and_counted() -> None:
-    posts = Corpus((*corpus().posts, Post(id="short", text="Hi. The cat saw 3 of the dogs, and left.", split="train")))
-    tokens = make(posts, level="word", min_length=4)
+    posts = Corpus((*corpus().posts, Post(id="short", text="Hi. The cat saw 3 of the dogs, and left.")))
+    tokens = make(posts, level="word", min_length=4, **ALL_TRAIN)
     assert tokens.metrics["dropped_short"] == 1
     assert len(tokens) == 121 and tokens.position[-1] == 0
 
@@ -107,7 +108,7 @@ def test_cut_parts_join_to_the_whole(ids: list[int], longest: int) -> None:
 
 def test_words_and_characters_stay_whole_where_they_can() -> None:
     assert Cutter([" a", "b"], 4, spaced=True).cut([0, 1, 1, 1, 0, 1]) == [[0, 1, 1, 1], [0, 1]]
-    chinese = "\\xe4 \\xb8 \\xad".split()
+    chinese = ["\\xe4", "\\xb8", "\\xad"]
     assert Cutter(chinese, 4, spaced=True).cut([0, 1, 2] * 2) == [[0, 1, 2], [0, 1, 2]]
 
 
@@ -127,7 +128,7 @@ def test_a_post_never_changes_side_when_the_corpus_grows(ids: set[str], more: in
 def test_shares_are_kept_by_post() -> None:
     tokens = make(corpus(2000, 1), validation=0.1, test=0.2)
     assert 150 < len(tokens.rows("validation")) < 250 and 340 < len(tokens.rows("test")) < 460
-    assert set(np.unique(make(corpus(200), validation=0.0, test=0.0).split)) == {0}
+    assert set(np.unique(make(corpus(200), **ALL_TRAIN).split)) == {0}
 
 
 def test_given_splits_are_kept() -> None:
@@ -136,6 +137,14 @@ def test_given_splits_are_kept() -> None:
     tokens = make(posts)
     assert tokens.metrics["posts"] == {"train": 30, "validation": 1, "test": 1}
     assert text_of(tokens)[-2:] == ["A hen.", "A fox."]
+
+
+def test_a_split_that_no_file_gives_is_drawn_from_the_training_posts() -> None:
+    posts = Corpus((*corpus(100, split="train").posts, Post(id="t", text="A fox.", split="test")))
+    tokens = make(posts, validation=0.2)
+    assert tokens.metrics["posts"]["test"] == 1
+    assert 10 < tokens.metrics["posts"]["validation"] < 30
+    assert tokens.metrics["posts"]["train"] == 100 - tokens.metrics["posts"]["validation"]
 
 
 def test_the_tokenizer_learns_from_the_training_split_only() -> None:
@@ -171,9 +180,9 @@ def test_too_few_posts_or_sequences_are_refused_with_what_to_do() -> None:
         make(corpus(3, 2))
     with pytest.raises(InputError, match="none of the corpus's 2 posts has any text"):
         make(Corpus((Post(id="a", text=" \n"), Post(id="b", text=""))))
-    with pytest.raises(InputError, match="split has .* no sequences.*max_length"):
+    with pytest.raises(InputError, match=r"split has .* no sequences.*max_length"):
         make(corpus(), max_length=2, long="drop")
-    assert len(make(corpus(1, 30), validation=0.0, test=0.0)) == 30
+    assert len(make(corpus(1, 30), **ALL_TRAIN)) == 30
 
 
 @pytest.mark.parametrize(("settings", "named"), [

@@ -1,1 +1,42 @@
-"""Train variational autoencoders on your own blog or corpus, and write variations of its texts."""
+"""Train variational autoencoders on your own blog or corpus, and write variations of its texts.
+
+Example::
+
+    import textvae
+
+    writer = textvae.open("models/blog")
+    for variation in writer.vary("We moved the site to HTTPS.", n=5, seed=1):
+        print(variation.text)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textvae.writer import Writer
+
+__all__ = ["open"]
+
+
+def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "Writer":
+    """Open a finished run for writing.
+
+    Args:
+        path: A pipeline's folder in the store, such as ``models/blog``.
+        run: A run's number; the current one where None.
+        device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+
+    Raises:
+        TextvaeError: There is no such run, its files are damaged, or the device isn't there.
+    """
+    from textvae import device as devices
+    from textvae import runs
+    from textvae.store import Store
+    from textvae.writer import Writer
+
+    folder = Path(path)
+    store = Store(folder.parent, folder.name)
+    chosen = runs.choose(store, run)
+    tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
+    devices.use(device)
+    return Writer(tokens.tokenizer, trained, run=f"{store.pipeline}/{chosen.number}")

@@ -11,7 +11,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -173,12 +173,12 @@ class Store:
             if outermost:
                 with self._writing("tidy"):
                     self._recover()
-                    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": manifests.now()}
-                    (self.folder / ".lock.json").write_text(json.dumps(holder), encoding="utf-8")
+                self._sign()
             yield
         finally:
             if outermost:
-                (self.folder / ".lock.json").unlink(missing_ok=True)
+                with suppress(OSError):
+                    (self.folder / ".lock.json").unlink()
             self._lock.release()
 
     def scratch(self, stage: str, key: str) -> Path:
@@ -222,6 +222,8 @@ class Store:
                     (aside / MANIFEST).write_text(manifests.seal(facts), encoding="utf-8")
                     manifests.settle(aside)
                     self._swap(aside, stage, key)
+            except OSError as error:  # put into words before the half artefact goes and its space is free again
+                raise self.trouble(error, "write") from error
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
             self._drop_scratch(stage, key)
@@ -302,6 +304,11 @@ class Store:
 
     def _drop_scratch(self, stage: str, key: str) -> None:
         shutil.rmtree(self.folder / "scratch" / f"{stage}-{key}", ignore_errors=True)
+
+    def _sign(self) -> None:
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": manifests.now()}
+        with suppress(OSError):  # only a courtesy, and prune must be able to lock a full disk
+            (self.folder / ".lock.json").write_text(json.dumps(holder), encoding="utf-8")
 
     def _holder(self) -> str:
         try:

@@ -75,7 +75,7 @@ class Bars(Progress):
 
     def say(self, message: str) -> None:
         """Print one line of news above the bars."""
-        self._drawn.console.print(clean(message), markup=False, soft_wrap=True)
+        self._drawn.console.print(clean(message), markup=False, highlight=False, soft_wrap=True)
 
 
 def watcher() -> Progress:

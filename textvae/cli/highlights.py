@@ -5,19 +5,19 @@ from typing import Any
 
 from textvae.cli.console import number
 
-# Stage -> metric and what to call it; a metric that a run does not have is left out.
+# Stage -> metric and how to say it; a metric that a run does not have is left out.
 SHOWN = {
-    "corpus": (("posts", "posts"), ("words", "words")),
-    "tokens": (("sequences", "sequences"), ("tokens", "tokens"), ("vocabulary", "kinds")),
-    "word_vectors": (("vocabulary", "vectors"),),
-    "embedding_vae": (("active_units", "active units"), ("neighbours_kept", "neighbours kept")),
-    "sequence_vae": (("val_elbo_nll", "ELBO NLL"), ("val_reconstruction", "reconstruction"), ("val_kl", "KL"),
-                     ("epochs", "epochs")),
-    "latents": (("active_units", "active units"), ("mutual_information", "nats MI")),
-    "latent_transformer": (("val_loss", "validation loss"),),
-    "word_transformer": (("val_perplexity", "validation PPL"), ("val_loss", "validation loss")),
-    "evaluation": (("elbo_nll", "ELBO NLL"), ("kl", "KL"), ("active_units", "active units"),
-                   ("mutual_information", "nats MI")),
+    "corpus": (("posts", "{} posts"), ("words", "{} words")),
+    "tokens": (("sequences", "{} sequences"), ("tokens", "{} tokens"), ("vocabulary", "{} kinds")),
+    "word_vectors": (("covered", "{} vectors"),),
+    "embedding_vae": (("neighbour_survival_held_out", "{:.0%} of neighbours kept"),
+                      ("pca_neighbour_survival_held_out", "PCA {:.0%}")),
+    "sequence_vae": (("val_elbo_nll", "ELBO NLL {}"), ("val_kl", "KL {} nats"), ("epochs", "{} epochs")),
+    "latents": (("active_units", "{} active units"), ("mi", "MI {} nats")),
+    "latent_transformer": (("val_nll", "validation NLL {}"), ("declined", "not trained: {}")),
+    "word_transformer": (("val_perplexity", "validation PPL {}"),),
+    "evaluation": (("elbo_nll", "ELBO NLL {}"), ("kl", "KL {} nats"), ("mutual_information", "MI {} nats"),
+                   ("reconstruction_bleu", "BLEU {}")),
 }
 
 
@@ -27,12 +27,14 @@ def highlights(stage: str, metrics: Mapping[str, Any]) -> str:
     Example:
         >>> highlights("corpus", {"posts": 314, "words": 60000, "files": 1})
         '314 posts, 60,000 words'
+        >>> highlights("tokens", {"tokens": {"train": 2000, "test": 100}})
+        '2,100 tokens'
     """
     found = []
-    for name, label in SHOWN.get(stage, ()):
+    for name, said in SHOWN.get(stage, ()):
         value = metrics.get(name)
-        if isinstance(value, Mapping):  # evaluation keeps each metric with its interval
-            value = value.get("value")
+        if isinstance(value, Mapping):  # evaluation keeps each metric with its interval, tokens counts per split
+            value = value["value"] if "value" in value else sum(value.values())
         if value is not None:
-            found.append(f"{number(value)} {label}")
+            found.append(said.format(value if "{:" in said else number(value)))
     return ", ".join(found)

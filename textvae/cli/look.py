@@ -194,7 +194,7 @@ def _show_run(run: "Run", as_json: bool) -> None:
 
 
 def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
-    from textvae.cli.console import duration, number, say, say_table
+    from textvae.cli.console import duration, say, say_table
 
     facts = store.manifest(stage, key)
     device = facts["device"].get("name") or facts["device"].get("kind", "")
@@ -202,7 +202,7 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
     say(f"folder: {store.path(stage, key)}")
     if facts["metrics"]:
         say()
-        say_table(("metric", "value", ""), [_metric(name, value, number) for name, value in facts["metrics"].items()])
+        say_table(("metric", "value", ""), [_metric(name, value) for name, value in facts["metrics"].items()])
     if facts["config"]:
         say()
         say_table(("setting", "value"), [(name, str(value)) for name, value in facts["config"].items()])
@@ -210,9 +210,23 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
     say_table(("file", "bytes"), [(name, f"{fact['size']:,}") for name, fact in facts["files"].items()])
 
 
-def _metric(name: str, value: Any, number: Any) -> tuple[str, str, str]:
-    """A row: a metric of evaluation is a table with an interval and a unit, every other one is its value."""
+def _metric(name: str, value: Any) -> tuple[str, str, str]:
+    """A row: a metric of evaluation has an interval and a unit, every other one is its value."""
+    from textvae.cli.console import number
+
     if not isinstance(value, dict) or "value" not in value:
-        return name, number(value), ""
+        return name, _short(value), ""
     bounds = f"[{number(value['low'])}, {number(value['high'])}] " if value.get("low") is not None else ""
-    return name, number(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
+    return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
+
+
+def _short(value: Any) -> str:
+    """A metric on one line: a list by its ends, counts by name with the largest few."""
+    from textvae.cli.console import number
+
+    if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
+        return f"{number(min(value))} to {number(max(value))} ({len(value)})"
+    if isinstance(value, dict):
+        shown = ", ".join(f"{name} {number(item)}" for name, item in list(value.items())[:5])
+        return shown + (f" and {len(value) - 5} more" if len(value) > 5 else "")
+    return number(value)

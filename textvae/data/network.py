@@ -57,7 +57,7 @@ class TrainedNetwork:
         weights: dict[str, np.ndarray] = {}
         try:
             with h5py.File(folder / "weights.h5", "r") as file:
-                file.visititems(lambda path, item: weights.update({path: item[()]})
+                file.visititems(lambda path, item: weights.update({path: np.asarray(item[()])})
                                 if isinstance(item, h5py.Dataset) else None)
         except OSError as error:
             raise StoreError(f"cannot read {folder / 'weights.h5'}: {error}") from error

@@ -7,6 +7,7 @@ import numpy as np
 
 from textvae import metrics
 from textvae.data import UNKNOWN
+from textvae.evaluate.subject import Subject
 from textvae.text.language_model import KneserNey
 
 MOST = 100_000  # training sequences that are counted: trigrams of more would take gigabytes
@@ -30,6 +31,12 @@ class Judge:
         met = sum(1 for token in self._known if isinstance(token, int))
         # Padding, begin and end are no tokens that a text could have; at least one, where all were met.
         self._unseen = math.log(max(1, vocabulary - UNKNOWN - met))
+
+    @classmethod
+    def of_training(cls, subject: Subject) -> "Judge":
+        """A judge of the training split, of 100,000 of its sequences where it is larger."""
+        rows = subject.pick(subject.tokens.rows("train"), MOST, "judge")
+        return cls(subject.sequences_of(rows), subject.tokens.vocabulary_size)
 
     def nats(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """The negative log-likelihood of each sequence, its end included, float64 [sequences]."""

@@ -55,7 +55,7 @@ def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray
     lengths = np.array([len(subject.sequences[row]) for row in picked])
     picked, lengths = (array[np.argsort(lengths, kind="stable")] for array in (picked, lengths))
     rng, seed = subject.rng("importance"), subject.child("bootstrap")
-    bounds = np.zeros(len(picked))
+    bounds, elbos = np.zeros(len(picked)), np.zeros(len(picked))
     step = max(1, AT_ONCE // samples)
     for start in range(0, len(picked), step):
         rows = picked[start:start + step]
@@ -63,10 +63,13 @@ def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray
         log_weights = np.concatenate([_log_weights(subject, rows, mean[rows], log_var[rows], part, rng)
                                       for part in _parts(samples, AT_ONCE)], axis=1)
         bounds[start:start + step] = metrics.importance_weighted(log_weights)
+        elbos[start:start + step] = -log_weights.mean(axis=1)
     how = f"with {samples:,} importance samples from q(z|x), over {len(picked):,} test sequences"
     return {
         "iw_nll": entry(metrics.mean(bounds, seed=seed), "nats/sequence",
                         f"importance-weighted bound on -log p(x) (Burda et al. 2016) {how}"),
+        "iw_elbo_nll": entry(metrics.mean(elbos, seed=seed), "nats/sequence",
+                             "the negative ELBO of the same sequences from the same samples, for reference"),
         "iw_ppl": entry(metrics.ratio(bounds, lengths + 1.0, seed=seed, exponential=True), "perplexity",
                         f"exp(IW-NLL per prediction), {how}; {COUNT}"),
     }

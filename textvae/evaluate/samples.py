@@ -19,10 +19,10 @@ def draw(subject: Subject) -> tuple[list[np.ndarray], list[str], np.ndarray]:
     return ids, subject.decode(ids), nats / np.array([len(own) + 1 for own in ids])
 
 
-def rows(subject: Subject, texts: list[str], nats: np.ndarray) -> Rows:
-    """The rows that the report shows: ``text`` and ``nats_per_token``."""
-    return [{"text": text, "nats_per_token": float(own)}
-            for text, own in zip(texts, nats, strict=True)][:subject.config.shown]
+def sample_rows(subject: Subject) -> Rows:
+    """Samples to show where there is no test split to measure them by: ``text`` and ``nats_per_token``."""
+    _, texts, nats = draw(subject)
+    return _rows(subject, texts, nats)
 
 
 def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
@@ -77,4 +77,9 @@ def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
     found["sample_ended"] = entry(
         metrics.mean(np.array([len(sequence) < longest for sequence in ids]), seed=seed), "share",
         f"of {len(ids):,} samples, those that ended by themselves before {longest} tokens; {how}")
-    return found, rows(subject, texts, nats), np.array([len(sequence) for sequence in ids])
+    return found, _rows(subject, texts, nats), np.array([len(sequence) for sequence in ids])
+
+
+def _rows(subject: Subject, texts: list[str], nats: np.ndarray) -> Rows:
+    return [{"text": text, "nats_per_token": float(own)}
+            for text, own in zip(texts, nats, strict=True)][:subject.config.shown]

@@ -1,5 +1,7 @@
 """Variations of held-out texts: do they keep the content, differ, read well, and obey the constraints?"""
 
+from typing import Any
+
 import numpy as np
 
 from textvae import metrics
@@ -123,7 +125,7 @@ def _fluency(subject: Subject, judge: Judge, sources: list[str], groups: Groups)
         nats[i], lengths[i] = judge.nats(texts).sum(), sum(len(text) + 1 for text in texts)
     return {
         "variation_ppl": entry(metrics.ratio(nats, lengths, seed=seed, exponential=True), "perplexity",
-                               f"fluency: per token, {DEFINITION} of the training split, which the generator never saw"),
+                               f"fluency: per token, {DEFINITION} of the training split, no part of the generator"),
         "source_ppl": entry(judge.perplexity(subject.encode(sources), seed=seed), "perplexity",
                             "the same language model on the sources, for reference"),
         "shuffled_ppl": entry(judge.perplexity(subject.encode(shuffled), seed=seed), "perplexity",
@@ -131,14 +133,14 @@ def _fluency(subject: Subject, judge: Judge, sources: list[str], groups: Groups)
     }
 
 
-def _constraints(subject: Subject, sources: list[str], written: list[list[object]]) -> Metrics:
+def _constraints(subject: Subject, sources: list[str], written: list[list[Any]]) -> Metrics:
     config, seed = subject.config, subject.child("bootstrap")
     found: Metrics = {}
     for constraint in subject.writer.constraints:
         name, far = constraint["name"], constraint["kind"] == "far"
         asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
                                          strength=config.strength, temperature=config.temperature, constraint=name)
-        side = "at least" if far else "at most"
+        side = "more than" if far else "at most"
         for key, groups, label in ((f"satisfied_{name}", asked, f"drawn with constraint {name!r}"),
                                    (f"unasked_{name}", written, "drawn without a constraint, for reference")):
             shares = [np.mean([(item.constraints[name] > constraint["threshold"]) == far for item in own])

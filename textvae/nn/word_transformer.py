@@ -49,7 +49,9 @@ class WordTransformer(Network):
         self.blocks = [Block(width=width, heads=heads, dropout=dropout, name=f"block_{i}", seed=seed + 2 + 2 * i)
                        for i in range(layers)]
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")
-        self.narrow = keras.layers.Dense(latent, name="narrow")
+        # Near zero: the first prediction is then how often each token comes at all.
+        self.narrow = keras.layers.Dense(latent, name="narrow",
+                                         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed))
         self({"decoder": np.ones((1, 2), np.int32), "target": np.ones((1, 2), np.int32)})
 
     def start(self, vectors: np.ndarray, counts: np.ndarray) -> None:

@@ -18,7 +18,7 @@ POSTS = PLAIN | MARKDOWN | HTML
 TABLES = frozenset((".csv", ".tsv", ".tab"))
 JSON = frozenset((".jsonl", ".ndjson", ".json"))
 _SUFFIXES = {"folder": POSTS, "table": TABLES, "jsonl": JSON}
-_NO_POSTS = frozenset("_includes _layouts _data _sass _site _plugins node_modules archetypes".split())
+_NO_POSTS = frozenset(("_data", "_includes", "_layouts", "_plugins", "_sass", "_site", "archetypes", "node_modules"))
 _PAPERS = re.compile(r"(?:readme|licen[cs]e|copying|notice|source|contributing|code_of_conduct|changelog|security)"
                      r"(?:[._-].*)?$", re.IGNORECASE)
 
@@ -80,8 +80,9 @@ def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source |
         return [Source(root, root.name, _format(root, format))]
     if root.exists():
         raise InputError(f"{path} is neither a folder nor a regular file", "give a folder of posts or a file")
-    matches = [Path(match) for match in sorted(glob.glob(str(root)))] if glob.has_magic(path) else []
-    files = [match for match in matches if match.is_file()]
+    # Path.glob takes no absolute pattern.
+    matches = sorted(glob.glob(str(root))) if glob.has_magic(path) else []  # noqa: PTH207
+    files = [Path(match) for match in matches if Path(match).is_file()]
     if not files:
         raise InputError(f"no such file or folder: {path}", _nearest(root))
     return [Source(file, file.name, _format(file, format)) for file in files]

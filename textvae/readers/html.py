@@ -21,11 +21,13 @@ _UNNESTED = frozenset((
     "th", "tr", "track", "wbr"))  # void, or closed by the next of its kind
 # Lexbor takes time quadratic in the depth: 10,000 levels cost 0.08 s, 50,000 cost 2 s.
 MAX_DEPTH = 5000
-_URL = re.compile(r"(?<![\w@/.])(?:https?://|www\.)(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#](?:[^\s<>\"”]|<[\w-]+>)*)?", re.IGNORECASE)
+_URL = re.compile(r"(?<![\w@/.])(?:https?://|www\.)(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#](?:[^\s<>\"”]|<[\w-]+>)*)?",
+                  re.IGNORECASE)
 _ONLY_URLS = re.compile(rf"^(?:{_URL.pattern}[\s,;.]*)+$", re.IGNORECASE)
 _CREDIT = re.compile(
     r"^\W{0,3}(?:(?:top |header |banner |featured? )?(?:image|photo|photograph|picture|illustration|graphic|"
-    r"screenshot|figure)s?[ :]+(?:credits?|courtesy|by|via|source|from|copyright|©)\b|(?:credits?|source)\s*:|©)", re.IGNORECASE)
+    r"screenshot|figure)s?[ :]+(?:credits?|courtesy|by|via|source|from|copyright|©)\b|(?:credits?|source)\s*:|©)",
+    re.IGNORECASE)
 # What dropped pictures and formulas leave behind, and sentences that lost the space between them.
 _HOLES = (
     (re.compile(r"(?<=[\s(])(?:\(\s*\)|\[\s*\])"), ""),

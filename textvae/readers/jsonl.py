@@ -7,10 +7,10 @@ from typing import Any
 
 from textvae.data import Post, Rejected
 from textvae.readers.decode import UndecodableError, decode
-from textvae.readers.records import LARGEST, Columns, Ids, discover, to_post
+from textvae.readers.records import LARGEST, USUAL, Columns, Ids, discover, to_post
 
 
-def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = Columns()) -> Iterator[Post | Rejected]:
+def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL) -> Iterator[Post | Rejected]:
     """Read JSON; every object gives a Post or a Rejected.
 
     Taken are: an object on each line; an array of objects; an object with one array of objects in it. A text in place

@@ -17,9 +17,9 @@ _BEFORE = (
     (re.compile(r"\[\^[^\]\n]{1,80}\]"), ""),                                    # the mark in the text
     (re.compile(r"\[-?@[\w:.#$%&+?<>~/-]{1,80}(?:[;,][^\]\n]{0,200})?\](?![(\[])"), ""),  # Pandoc citations
     (re.compile(r"\[caption[^\]\n]{0,500}\].{0,2000}?\[/caption\]", re.S), ""),  # WordPress shortcodes
-    (re.compile(r"\[/?(?:youtube|gallery|embed|soundcloud|vimeo|audio|video|slideshare|wpvideo|tweet)\b[^\]\n]{0,500}\]"), ""),
+    (re.compile(r"\[/?(?:audio|embed|gallery|slideshare|soundcloud|tweet|video|vimeo|youtube)\b[^\]\n]{0,500}\]"), ""),
     (re.compile(r"(?<![\w:`]):[a-z][a-z0-9_+-]{1,40}:(?![\w:`])"), ""),          # emoji by name
-    (re.compile(r"^[ \t]*:{3,}.*$", re.M), ""),                                          # fenced divisions
+    (re.compile(r"^[ \t]*:{3,}.*$", re.M), ""),                                  # fenced divisions
     (re.compile(r"^[*+-] (?:TOC|toc)[ \t]*$", re.M), ""),                        # kramdown's table of contents
     (re.compile(r"`r [^`\n]+`"), ""),                                            # R Markdown's inline code
 )

@@ -42,6 +42,9 @@ class Columns:
     labels: tuple[str, ...] = ()
 
 
+USUAL = Columns()  # nothing asked for: every column by its usual name
+
+
 def discover(names: Iterable[str], wanted: Columns, where: str) -> Columns:
     """Settle which columns to read: those that are wanted, else those with a usual name, in any case.
 

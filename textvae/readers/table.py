@@ -9,14 +9,14 @@ from pathlib import Path
 from textvae.data import Post, Rejected
 from textvae.errors import InputError
 from textvae.readers.decode import UndecodableError, decode
-from textvae.readers.records import LARGEST, Columns, Ids, discover, to_post
+from textvae.readers.records import LARGEST, USUAL, Columns, Ids, discover, to_post
 
 _DELIMITERS = (",", "\t", ";", "|")
 _SNIFFED = 50  # records looked at to find the delimiter
 _NONE = "\x1f"  # a delimiter that no text has, for tables of one column
 
 
-def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = Columns(),
+def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL,
          columns: tuple[str, ...] = ()) -> Iterator[Post | Rejected]:
     """Read a table; every row gives a Post or a Rejected.
 

@@ -9,9 +9,11 @@ _LINK = re.compile(r"(?:\]\(\s*<?|=\s*[\"']?|\]:\s*<?)$")
 _NAME = re.compile(r"[-~*/\s]*([\w-]+)")
 _SPOKEN = re.compile(r"""\b(?:text|label)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 # What stands between these and their end tags is code, a note to the author, or text made by a loop.
-_LIQUID_DROPPED = frozenset("comment for highlight capture javascript schema style stylesheet macro set mermaid".split())
-_HUGO_DROPPED = frozenset("highlight comment mermaid math katex code codeblock chart gist".split())
-_BUTTONS = frozenset("button btn".split())
+_LIQUID_DROPPED = frozenset((
+    "capture", "comment", "for", "highlight", "javascript", "macro", "mermaid", "schema", "set", "style", "stylesheet"))
+_HUGO_DROPPED = frozenset(("chart", "code", "codeblock", "comment", "gist", "highlight", "katex", "math", "mermaid"))
+_BUTTONS = frozenset(("btn", "button"))
+_LITERAL = re.compile(r"""\s*["']([A-Za-z][\w-]*)["']\s*\|""")
 
 
 def strip_templates(text: str) -> str:
@@ -19,7 +21,8 @@ def strip_templates(text: str) -> str:
 
     Tags go; what stands between a pair of tags stays, unless the pair marks code, comments or a loop. The text of
     ``{% raw %}`` stays as it is. A tag in the place of a link's address becomes ``#``, so that the link survives; a
-    Hugo shortcode with ``text`` or ``label`` leaves that. Time is linear in the text.
+    Hugo shortcode with ``text`` or ``label`` leaves that, and a name that is put through a filter stays. Time is linear
+    in the text.
 
     Args:
         text: The body of a post, Markdown or HTML.
@@ -57,7 +60,9 @@ def strip_templates(text: str) -> str:
             tail = _end(text, at, name, sign, endless)
             at = tail[1] if tail else at
         elif _LINK.search(text[max(start - 8, 0):start]):
-            kept.append("#")
+            kept.append("# " if text[at:at + 1] in ("'", '"') and "(" in text[max(start - 3, 0):start] else "#")
+        elif sign == "{{" and (literal := _LITERAL.match(inside)):  # {{ "ann-lee" | team_link }}
+            kept.append(literal[1].replace("-", " ").title())
         elif sign in ("{{<", "{{%") and name not in _BUTTONS and (spoken := _SPOKEN.search(inside)):
             kept.append(spoken[1] or spoken[2] or "")
     kept.append(text[at:])

@@ -22,9 +22,10 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
     """Read a corpus.
 
     Posts keep the order of their files' names and of the rows in them. Where validation or test files are given,
-    every post's ``split`` is set. Of texts that are equal in every character one is kept, unless
-    ``config.duplicates`` is "keep": a text of the test split stays there and leaves the others, one of the validation
-    split leaves the training split, so that published evaluation sets stay whole and nothing in them is trained on.
+    every post's ``split`` is set. Of texts that are equal in every character the first is kept, unless
+    ``config.duplicates`` is "keep". Between splits that are given by files, a text of the test split leaves the other
+    two and one of the validation split leaves the training split, while repeats inside a split stay: nothing that is
+    evaluated on was trained on, and the evaluation sets stay as published (but for what both of them hold).
 
     Args:
         config: Where the posts are.
@@ -57,8 +58,9 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
         reasons = "; ".join(f"{item.source}: {item.reason}" for item in rejected[:3])
         raise InputError(f"no text could be read from {config.path}: {len(rejected)} inputs rejected ({reasons})",
                          "mend these, or check corpus.format, corpus.encoding and corpus.text_column")
-    kept, dropped = _distinct(found) if config.duplicates == "drop" else (found, Counter())
-    return Corpus(tuple(kept), tuple(rejected), _metrics(kept, rejected, dropped, files))
+    kept = _distinct(found) if config.duplicates == "drop" else found
+    counts = {"files": files, **_metrics(kept, rejected), "duplicates": len(found) - len(kept)}
+    return Corpus(tuple(kept), tuple(rejected), counts)
 
 
 def fingerprint(config: CorpusConfig) -> str:
@@ -136,28 +138,23 @@ def _placed(item: Post, split: str, endings: list[tuple[str, str]]) -> Post:
     return replace(item, id=identity, split=split, labels=item.labels + labels)
 
 
-def _distinct(posts: list[Post]) -> tuple[list[Post], Counter[str]]:
-    """The posts without repeated texts, and how many were dropped: in the same split, or for another's sake."""
+def _distinct(posts: list[Post]) -> list[Post]:
+    """The posts without texts met before, or without those that a split to be evaluated on holds."""
     rank = {"test": 0, "validation": 1, "train": 2, "": 2}
     owner: dict[str, Post] = {}
     for item in sorted(posts, key=lambda item: rank[item.split]):  # stable: the first of a split stays
         owner.setdefault(item.text, item)
-    dropped = Counter("same" if owner[item.text].split == item.split else "across"
-                      for item in posts if owner[item.text] is not item)
-    return [item for item in posts if owner[item.text] is item], dropped
+    return [item for item in posts if owner[item.text] is item or (item.split and owner[item.text].split == item.split)]
 
 
-def _metrics(posts: list[Post], rejected: list[Rejected], dropped: Counter[str], files: int) -> dict[str, Any]:
+def _metrics(posts: list[Post], rejected: list[Rejected]) -> dict[str, Any]:
     labels = Counter(label for item in posts for label in item.labels)
     reasons = Counter(item.reason for item in rejected)
     splits = Counter(item.split for item in posts if item.split)
     return {
-        "files": files,
         "posts": len(posts),
         "words": sum(len(item.text.split()) for item in posts),
         "characters": sum(len(item.text) for item in posts),
-        "duplicates": dropped.total(),
-        "duplicates_across_splits": dropped["across"],
         "rejected": len(rejected),
         "empty": reasons["no text"],
         "rejected_reasons": dict(reasons.most_common(20)),

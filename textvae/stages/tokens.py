@@ -90,7 +90,7 @@ def _units(unit: str, text: str) -> list[str]:
 
 
 def _shares(config: TokensConfig, posts: Sequence[Post]) -> dict[str, float]:
-    """The share of posts that goes by hash into each split besides train; given files take the hash's place."""
+    """The share of the other posts that goes by hash into a split; none where the split is given by a file."""
     given = {post.split for post in posts}
     return {name: 0.0 if name in given else share
             for name, share in (("validation", config.validation), ("test", config.test))}
@@ -103,9 +103,11 @@ def _sides(shares: dict[str, float], posts: Sequence[Post], filled: Sequence[boo
     the seed. Only where a split would be empty, the posts with the smallest hashes move into it.
     """
     place = [seeds.fraction(f"split/{post.id}") for post in posts]
-    sides = [post.split or _side(shares, at) for post, at in zip(posts, place, strict=True)]
-    free = sorted((row for row, post in enumerate(posts) if filled[row] and not post.split), key=place.__getitem__)
-    wanted = [name for name in SPLITS if shares.get(name, 0.0) > 0 or (name == "train" and free)]
+    # Where only the test file is given, the validation split is drawn from the posts for training, and vice versa.
+    given = [post.split in shares for post in posts]
+    sides = [post.split if own else _side(shares, at) for post, own, at in zip(posts, given, place, strict=True)]
+    free = sorted((row for row, own in enumerate(given) if filled[row] and not own), key=place.__getitem__)
+    wanted = [name for name in SPLITS if name == "train" or shares[name] > 0]
     if not any(filled):
         raise InputError(f"none of the corpus's {len(posts)} posts has any text", "give posts with text")
     if len(free) < len(wanted):

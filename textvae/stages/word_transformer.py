@@ -49,7 +49,8 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
     train, validation = tokens.rows("train"), tokens.rows("validation")
     network.start(compressed.vectors, _counts(tokens, train))
     steps = len(nn.batching.plan(tokens.lengths[train], config.batch_size))
-    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=True)
+    # Without XLA: on two busy cores a step takes 0.1 s either way, and each of nine widths took 10 s to compile.
+    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=False)
     fitted = fit(
         network,
         lambda epoch: batches(tokens, train, config.batch_size,

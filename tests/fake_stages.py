@@ -1,0 +1,119 @@
+"""Stages that make tiny real artefacts in no time, in the place of the real ones."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from textvae import pipeline
+from textvae.config import PipelineConfig, parse
+from textvae.data import CompressedVectors, Corpus, Evaluation, Latents, Post, Tokens, TrainedNetwork, WordVectors
+from textvae.stages.corpus import fingerprint
+
+
+class Fakes:
+    """The fake stages and what happened to them.
+
+    Attributes:
+        ran: The stages that ran, in order.
+        found: What each found in its scratch folder, for a resumed one.
+        halts: stage -> the exception that it raises half-way, once.
+        salt: stage -> a number that its artefact depends on beside its key, as code that changed would do.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ran: list[str] = []
+        self.found: dict[str, list[str]] = {}
+        self.halts: dict[str, BaseException] = {}
+        self.salt: dict[str, int] = {}
+        for name in _MAKERS:
+            module: Any = ModuleType(f"textvae.stages.{name}")
+            module.run = self._runner(name)
+            module.fingerprint = fingerprint
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        # No fake computes on tensors, so no backend need start.
+        monkeypatch.setattr(pipeline, "STAGES", tuple(replace(row, tensors=False) for row in pipeline.STAGES))
+
+    def take(self) -> list[str]:
+        """The stages that ran since the last call."""
+        ran, self.ran = self.ran, []
+        return ran
+
+    def _runner(self, name: str) -> Any:
+        def run(config: Any, *inputs: Any, seed: int, progress: Any, scratch: Path) -> Any:
+            self.ran.append(name)
+            self.found[name] = sorted(path.name for path in scratch.iterdir())
+            (scratch / "checkpoint").write_text("epoch 1")
+            if name in self.halts:
+                raise self.halts.pop(name)
+            numbers = np.random.default_rng((seed, self.salt.get(name, 0), *map(_weight, inputs)))
+            return _MAKERS[name](config, numbers, *inputs)
+        return run
+
+
+def folder_of_posts(folder: Path, **posts: str) -> Path:
+    """Write one text file per post."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in posts.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def tiny(posts: Path, *overrides: str) -> PipelineConfig:
+    """The settings of a pipeline called blog over a folder of posts."""
+    return parse({"name": "blog", "corpus": {"path": str(posts)}}, overrides)
+
+
+def _weight(artefact: Any) -> int:
+    """A number that depends on an artefact's contents."""
+    if isinstance(artefact, Corpus):
+        return sum(post.text.__len__() * (1 + row) for row, post in enumerate(artefact.posts))
+    if isinstance(artefact, Tokens):
+        return int(artefact.ids.sum()) + artefact.vocabulary_size
+    arrays = artefact.weights.values() if isinstance(artefact, TrainedNetwork) else [
+        artefact.mean if isinstance(artefact, Latents) else artefact.vectors]
+    return int(sum(np.abs(array).sum() * 1e6 for array in arrays))
+
+
+def _corpus(config: Any, numbers: Any) -> Corpus:
+    posts = tuple(Post(path.name, path.read_text(encoding="utf-8")) for path in sorted(Path(config.path).glob("*.txt")))
+    return Corpus(posts, metrics={"posts": len(posts)})
+
+
+def _tokens(config: Any, numbers: Any, corpus: Corpus) -> Tokens:
+    own = [np.frombuffer(post.text.encode(), np.uint8).astype(np.int32) for post in corpus.posts]
+    count = len(own)
+    return Tokens(np.concatenate(own), np.cumsum([0, *map(len, own)]).astype(np.int64),
+                  np.arange(count, dtype=np.int32), np.zeros(count, np.int32), np.zeros(count, np.uint8),
+                  tuple(post.id for post in corpus.posts), ((),) * count, {"size": config.vocabulary})
+
+
+def _vectors(config: Any, numbers: Any, tokens: Tokens) -> WordVectors:
+    return WordVectors(numbers.random((4, config.dim), np.float32), ("a", "b", "c", "d"), np.ones(4, np.int64))
+
+
+def _compressed(config: Any, numbers: Any, vectors: WordVectors) -> CompressedVectors:
+    return CompressedVectors(numbers.random((4, config.latent), np.float32), _network(config, numbers))
+
+
+def _network(config: Any, numbers: Any, *inputs: Any) -> TrainedNetwork:
+    return TrainedNetwork("fake", {}, {"kernel": numbers.random((2, 2), np.float32)}, {"loss": numbers.random()})
+
+
+def _latents(config: Any, numbers: Any, tokens: Tokens, network: TrainedNetwork) -> Latents:
+    return Latents(numbers.random((len(tokens), 2), np.float32), np.zeros((len(tokens), 2), np.float32))
+
+
+def _evaluation(config: Any, numbers: Any, *inputs: Any) -> Evaluation:
+    return Evaluation({"kl": {"value": numbers.random()}}, {}, "<html></html>")
+
+
+_MAKERS: dict[str, Any] = {
+    "corpus": _corpus, "tokens": _tokens, "word_vectors": _vectors, "embedding_vae": _compressed,
+    "sequence_vae": _network, "latents": _latents, "latent_transformer": _network, "word_transformer": _network,
+    "evaluation": _evaluation,
+}

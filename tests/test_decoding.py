@@ -1,0 +1,109 @@
+"""Samplers on a scripted network: a table of next-token probabilities in place of a trained decoder."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from textvae.decoding import BEGIN, END, SAMPLERS, Decoder, Sampling
+from textvae.errors import TextvaeError
+
+A, B, C, D = 4, 5, 6, 7
+SIZE = 8
+
+
+def scripted(table: dict[int, dict[int, float]]):
+    """A network whose next token depends on the last one alone."""
+    import keras
+    from keras import ops
+
+    probabilities = np.full((SIZE, SIZE), 1e-9, np.float32)
+    for last, following in table.items():
+        for token, probability in following.items():
+            probabilities[last, token] = probability
+
+    class Scripted(keras.Model):
+        embedding = SimpleNamespace(embeddings=np.zeros((SIZE, 1)))
+
+        def first_state(self, z):
+            return [z]
+
+        def step(self, ids, z, state):
+            return ops.take(ops.log(ops.convert_to_tensor(probabilities)), ids, axis=0), state
+
+    return Scripted()
+
+
+# Greedy goes A, C (0.6 * 0.4); the likeliest whole text is B, D (0.4 * 0.95).
+GARDEN_PATH = {BEGIN: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, A: 0.25}, B: {D: 0.95, A: 0.05}, C: {END: 1.0},
+               D: {END: 1.0}}
+
+
+def write(table, count=1, seed=0, length=6, **options):
+    decoder = Decoder(scripted(table), length)
+    return decoder.decode(np.zeros((count, 2), np.float32), Sampling(**options), rng=np.random.default_rng(seed))
+
+
+def test_greedy_takes_the_likeliest_token_each_time():
+    (ids,), log_probs = write(GARDEN_PATH, sampler="greedy")
+    assert ids.tolist() == [A, C] and ids.dtype == np.int32
+    assert log_probs[0] == pytest.approx(np.log(0.6 * 0.4 * 1.0) / 3, abs=1e-4)
+
+
+def test_beam_finds_the_likelier_text_that_greedy_misses():
+    (ids,), log_probs = write(GARDEN_PATH, sampler="beam", beams=3)
+    assert ids.tolist() == [B, D]
+    assert log_probs[0] == pytest.approx(np.log(0.4 * 0.95) / 3, abs=1e-4)
+
+
+def test_one_beam_is_greedy():
+    (ids,), _ = write(GARDEN_PATH, sampler="beam", beams=1)
+    assert ids.tolist() == [A, C]
+
+
+@pytest.mark.parametrize("options", [{"sampler": "top_k", "top_k": 1}, {"sampler": "nucleus", "top_p": 0.01},
+                                     {"sampler": "nucleus", "temperature": 0.0}, {"sampler": "temperature",
+                                                                                  "temperature": 0.01}])
+def test_samplers_narrowed_to_one_token_are_greedy(options):
+    texts, _ = write(GARDEN_PATH, count=50, **options)
+    assert {tuple(ids.tolist()) for ids in texts} == {(A, C)}
+
+
+def test_temperature_one_draws_by_probability():
+    texts, _ = write(GARDEN_PATH, count=4000, sampler="temperature", temperature=1.0)
+    share = np.mean([ids[0] == A for ids in texts])
+    assert share == pytest.approx(0.6, abs=0.03)  # four standard errors
+
+
+def test_top_k_and_nucleus_leave_out_the_tail():
+    table = {BEGIN: {A: 0.5, B: 0.3, C: 0.15, D: 0.05}, A: {END: 1}, B: {END: 1}, C: {END: 1}, D: {END: 1}}
+    for options in ({"sampler": "top_k", "top_k": 2}, {"sampler": "nucleus", "top_p": 0.7}):
+        texts, _ = write(table, count=500, temperature=1.0, **options)
+        assert {int(ids[0]) for ids in texts} == {A, B}
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])
+def test_special_tokens_are_never_written(sampler):
+    table = {BEGIN: {0: 0.3, 1: 0.3, 3: 0.3, A: 0.1}, A: {0: 0.3, 1: 0.3, 3: 0.3, END: 0.1}}
+    texts, _ = write(table, count=20, sampler=sampler, temperature=1.0)
+    assert all(ids.tolist() == [A] for ids in texts)
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])
+def test_a_text_without_end_stops_at_max_length(sampler):
+    (ids,), log_probs = write({BEGIN: {A: 1.0}, A: {A: 1.0}}, sampler=sampler, length=5)
+    assert ids.tolist() == [A] * 5
+    assert np.isfinite(log_probs).all()
+
+
+def test_a_seed_writes_the_same_again_and_another_does_not():
+    first, again, other = (write(GARDEN_PATH, count=30, seed=seed, temperature=1.0)[0] for seed in (1, 1, 2))
+    assert [ids.tolist() for ids in first] == [ids.tolist() for ids in again]
+    assert [ids.tolist() for ids in first] != [ids.tolist() for ids in other]
+
+
+def test_an_unknown_sampler_is_refused():
+    with pytest.raises(TextvaeError, match=r"unknown sampler 'nuclear' \(one of: greedy"):
+        Sampling("nuclear")
+    with pytest.raises(TextvaeError, match="temperature -1"):
+        Sampling(temperature=-1)

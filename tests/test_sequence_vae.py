@@ -1,0 +1,199 @@
+"""The sequence VAE: shapes, terms, penalties, batches, and a training that is killed and goes on."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from textvae.config import ConstraintConfig, SequenceVAEConfig
+from textvae.data import CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.errors import ConfigError, TextvaeError
+from textvae.progress import Progress
+from textvae.stages import latents, sequence_vae
+
+TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=3, warmup_epochs=1, batch_size=8, jit=False, dropout=0.2, noise=0.2,
+                         constraints=(ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0),
+                                      ConstraintConfig(name="away", keyword="dog", kind="far", threshold=9.0,
+                                                       weight=1.0, applies_to="all")))
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tokens:
+    """Forty posts of two sentences each: 'cat sat' and 'dog ran', every third post held out."""
+    words = ["cat", "sat", "dog", "ran", "far", "home"]
+    texts = [[4, 5, 8, 9][:2 + i % 3] if i % 2 else [6, 7, 8, 9][:2 + i % 3] for i in range(80)]
+    lengths = [len(text) for text in texts]
+    return Tokens(ids=np.concatenate(texts).astype(np.int32), offsets=np.cumsum([0, *lengths]).astype(np.int64),
+                  post=(np.arange(80) // 2).astype(np.int32), position=(np.arange(80) % 2).astype(np.int32),
+                  split=np.array([(0, 0, 1)[i // 2 % 3] for i in range(80)], np.uint8),
+                  post_ids=tuple(f"post-{i}" for i in range(40)),
+                  post_labels=tuple(("pet=cat",) if i % 2 else () for i in range(40)),
+                  tokenizer={"level": "whitespace", "size": 10, "words": words, "lowercase": False})
+
+
+@pytest.fixture(scope="module")
+def vectors() -> tuple[WordVectors, CompressedVectors]:
+    rng = np.random.default_rng(0)
+    words = WordVectors(rng.normal(size=(10, 6)).astype("f4"), tuple("abcdefghij"), np.ones(10, np.int64))
+    return words, CompressedVectors(words.vectors[:, :3].copy(), TrainedNetwork("embedding_vae", {}, {}))
+
+
+def train(config, tokens, vectors, folder: Path, seed=1, progress=None) -> TrainedNetwork:
+    folder.mkdir(exist_ok=True)
+    return sequence_vae.run(config, tokens, *vectors, seed=seed, progress=progress or Progress(), scratch=folder)
+
+
+def same(one: TrainedNetwork, two: TrainedNetwork) -> bool:
+    return all(np.array_equal(one.weights[path], two.weights[path]) for path in one.weights)
+
+
+@pytest.fixture(scope="module")
+def trained(tokens, vectors, tmp_path_factory) -> TrainedNetwork:
+    return train(TINY, tokens, vectors, tmp_path_factory.mktemp("trained") / "scratch")
+
+
+class Killed(Progress):
+    """Interrupts like Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.said: list[str] = []
+
+    def task(self, label, total=None):
+        if f"epoch {self.epoch}/" in label:
+            raise KeyboardInterrupt
+        return super().task(label, total)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_history_has_every_term_of_every_epoch(trained):
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3]
+    for name in ("loss", "reconstruction", "kl", "kl_free", "constraint_cats", "constraint_away"):
+        assert all(np.isfinite(row[name]) and np.isfinite(row[f"val_{name}"]) for row in trained.history)
+    assert trained.plot.startswith(b"\x89PNG")
+
+
+def test_training_learns(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, epochs=25, patience=25, constraints=(), dropout=0.0, noise=0.0, word_dropout=0.0,
+                                 learning_rate=0.02)
+    history = train(config, tokens, vectors, tmp_path / "s").history
+    assert history[-1]["val_reconstruction"] < 0.5 * history[0]["val_reconstruction"]
+
+
+def test_one_seed_gives_the_same_bits_and_another_does_not(trained, tokens, vectors, tmp_path):
+    assert same(trained, train(TINY, tokens, vectors, tmp_path / "again"))
+    assert not same(trained, train(TINY, tokens, vectors, tmp_path / "other", seed=2))
+
+
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_a_killed_training_ends_as_one_that_was_not(trained, tokens, vectors, tmp_path, epoch):
+    killed = Killed(epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, tokens, vectors, tmp_path / "s", progress=killed)
+    watcher = Killed(0)
+    resumed = train(TINY, tokens, vectors, tmp_path / "s", progress=watcher)
+    assert same(trained, resumed) and resumed.history == trained.history
+    assert watcher.said == [f"sequence_vae: resuming after epoch {epoch - 1}"]
+
+
+def test_pretraining_starts_the_decoder_afresh_and_still_resumes(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, pretrain_epochs=1, constraints=())
+    whole = train(config, tokens, vectors, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tokens, vectors, tmp_path / "s", progress=Killed(2))
+    assert same(whole, train(config, tokens, vectors, tmp_path / "s"))
+
+
+def test_penalties_wait_for_the_kl_warm_up(tokens, vectors, tmp_path):
+    heavy = tuple(dataclasses.replace(constraint, weight=1e6) for constraint in TINY.constraints)
+    config = dataclasses.replace(TINY, constraints=heavy, warmup_epochs=2)
+    history = train(config, tokens, vectors, tmp_path / "s").history
+    assert history[1]["loss"] < 1e3 < history[2]["loss"]
+
+
+def test_a_near_penalty_pulls_and_a_far_penalty_pushes(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, epochs=10, patience=10, beta=0.1, warmup_epochs=0, learning_rate=0.02)
+    pulled = train(config, tokens, vectors, tmp_path / "pulled").history[-1]
+    loose = tuple(dataclasses.replace(constraint, weight=0.0) for constraint in TINY.constraints)
+    free = train(dataclasses.replace(config, constraints=loose), tokens, vectors, tmp_path / "free").history[-1]
+    assert pulled["val_constraint_away"] < free["val_constraint_away"]
+    assert pulled["val_constraint_cats"] <= free["val_constraint_cats"]
+
+
+def test_gru_and_full_or_no_vectors(tokens, vectors, tmp_path):
+    for name, width in (("full", 6), ("none", 5)):
+        config = dataclasses.replace(TINY, encoder="gru", decoder="gru", vectors=name, embedding=5, epochs=1)
+        result = train(config, tokens, vectors, tmp_path / name)
+        assert result.weights["sequence_vae/embedding/embeddings"].shape == (10, width)
+
+
+def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):
+    rows = tokens.rows("train")
+    applies = np.zeros((len(tokens), 0), np.float32)
+    clean = list(sequence_vae.batches(tokens, rows, 8, applies))
+    noised = list(sequence_vae.batches(tokens, rows, 8, applies, noise=0.5, word_dropout=0.5,
+                                       rng=np.random.default_rng(0)))
+    texts = sorted(tuple(tokens.sequence(row)) for row in rows)
+    for found in (clean, noised):
+        targets = [tuple(row[(row > 2)]) for batch in found for row in batch["target"]]
+        assert sorted(targets) == texts
+    assert sum((batch["encoder"] > 0).sum() for batch in noised) < sum((b["encoder"] > 0).sum() for b in clean)
+    assert all((batch["encoder"] > 0).any(axis=1).all() for batch in noised)
+    assert any((batch["decoder"] == 3).any() for batch in noised)
+    assert all((batch["decoder"][:, 0] == 1).all() for batch in noised)
+
+
+@pytest.mark.parametrize(("constraint", "says"), [
+    (ConstraintConfig(name="x", label="pet=cow"), "no training sequence has label 'pet=cow' .labels are: pet=cat"),
+    (ConstraintConfig(name="x", keyword="cow"), "no training sequence has keyword"),
+    (ConstraintConfig(name="x"), "defined by nothing"),
+    (ConstraintConfig(name="x", label="pet=cat", keyword="dog"), "give it a name and one of"),
+    (ConstraintConfig(name="x", texts=("home sat",)), 'set applies_to = "all"'),
+])
+def test_constraints_that_cannot_work_are_refused(tokens, vectors, tmp_path, constraint, says):
+    with pytest.raises(ConfigError, match=says):
+        train(dataclasses.replace(TINY, constraints=(constraint,)), tokens, vectors, tmp_path / "s")
+
+
+def test_a_loss_that_is_no_number_is_an_error(tokens, vectors, tmp_path):
+    with pytest.raises(TextvaeError, match="loss became"):
+        train(dataclasses.replace(TINY, learning_rate=1e30, clip=0.0), tokens, vectors, tmp_path / "s")
+
+
+def test_tensorboard_is_checked_before_training(tokens, vectors, tmp_path):
+    import importlib.util
+
+    config = dataclasses.replace(TINY, tensorboard=str(tmp_path / "logs"), epochs=1)
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(ConfigError, match="tensorboard"):
+            train(config, tokens, vectors, tmp_path / "s")
+    else:
+        train(config, tokens, vectors, tmp_path / "s")
+        assert list((tmp_path / "logs").rglob("events*"))
+
+
+def test_latents_are_aligned_with_tokens(trained, tokens, vectors, tmp_path):
+    from textvae.config import LatentsConfig
+
+    found = latents.run(LatentsConfig(batch_size=8), tokens, trained, seed=1, progress=Progress(), scratch=tmp_path)
+    assert found.mean.shape == (80, 4)
+    alike = [row for row in range(80) if np.array_equal(tokens.sequence(row), tokens.sequence(1))]
+    assert np.allclose(found.mean[alike], found.mean[1], atol=1e-6)
+    assert np.allclose(found.log_var[alike], found.log_var[1], atol=1e-6) and len(alike) > 5
+    assert 0 <= found.metrics["active_units"] <= 4
+
+
+def test_save_and_load_give_equal_outputs(trained, tokens, tmp_path):
+    from textvae import nn
+    from textvae.nn.weights import restore
+
+    trained.save(tmp_path)
+    loaded = TrainedNetwork.load(tmp_path)
+    assert same(trained, loaded) and loaded.history == trained.history and loaded.settings == trained.settings
+    ids = nn.batching.pad([np.array(tokens.sequence(row)) for row in range(6)], 6)
+    one, two = (nn.Compiled(network, network.posterior).run(ids=ids)[0]
+                for network in (restore(t.kind, t.settings, t.weights) for t in (trained, loaded)))
+    assert np.array_equal(one, two)

@@ -1,0 +1,268 @@
+"""The whole pipeline through the command line, on posts small enough to train in seconds."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import COMMANDS, Done, examples, textvae
+
+from textvae.pipeline import STAGES
+
+NAMES = [stage.name for stage in STAGES]
+# Called like the recipe of the quick start, so that the examples of the help texts run here as they stand.
+PIPELINE = """
+seed = 1
+corpus = { path = "posts" }
+tokens = { vocabulary = 320, max_length = 12, validation = 0.2, test = 0.2 }
+word_vectors = { dim = 8, epochs = 1 }
+embedding_vae = { latent = 4, hidden = 8, epochs = 1 }
+latent_transformer = { layers = 1, width = 8, heads = 2, epochs = 1, min_mi = 0.0 }
+word_transformer = { layers = 1, width = 8, heads = 2, epochs = 1 }
+evaluation = { sequences = 10, iw_samples = 2, iw_sequences = 5, samples = 4, variations = 2, sources = 2, shown = 2 }
+
+[sequence_vae]
+hidden = 16
+latent = 4
+epochs = 3
+warmup_epochs = 1
+jit = false
+
+[[sequence_vae.constraints]]
+name = "cats"
+keyword = "cat"
+threshold = 0.5
+"""
+WHO = ("The cat", "A dog", "My neighbour", "The old baker", "Nobody", "Our teacher")
+DOES = ("sleeps", "sings", "waits", "writes a letter", "looks for bread", "counts the stars")
+WHERE = ("in the garden", "under the bridge", "near the sea", "at the market", "behind the house")
+
+
+def write_posts(folder: Path, count: int = 40) -> None:
+    """Posts with front matter, one with a header that cannot be read, and one post twice."""
+    folder.mkdir()
+    draw = random.Random(0)
+    for number in range(count):
+        text = " ".join(f"{draw.choice(WHO)} {draw.choice(DOES)} {draw.choice(WHERE)}." for _ in range(6))
+        (folder / f"{number:02}.md").write_text(f"---\ntitle: Post {number}\ntags: [daily]\n---\n{text}\n",
+                                                encoding="utf-8")
+    shutil.copy(folder / "00.md", folder / "again.md")
+    (folder / "broken.md").write_text("---\ntitle: [\n---\nThis header cannot be read.\n", encoding="utf-8")
+
+
+def manifests(store: Path) -> dict[str, dict[str, Any]]:
+    """Every manifest of the pipeline, by stage and key."""
+    return {str(path.parent.relative_to(store)): json.loads(path.read_text(encoding="utf-8"))
+            for path in store.glob("*/*/manifest.json")}
+
+
+def contents(store: Path) -> dict[str, Any]:
+    """The hashes of every artefact's files."""
+    return {name: manifest["files"] for name, manifest in manifests(store).items()}
+
+
+def changed(*settings: str) -> list[str]:
+    """The arguments that change settings."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """A trained pipeline in a working folder of its own, and what its run printed."""
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("site")
+    os.chdir(folder)
+    try:
+        write_posts(Path("posts"))
+        Path("pipelines").mkdir()
+        Path("pipelines/quickstart.toml").write_text(PIPELINE, encoding="utf-8")
+        Path("sentences.txt").write_text("The cat sleeps.\n\nA dog sings near the sea.\n", encoding="utf-8")
+        yield textvae("run", "quickstart", "--device", "cpu")
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture
+def copied(first: Done, tmp_path: Path) -> Path:
+    """A copy of the store, to be spoilt."""
+    assert first.code == 0, first.err
+    return Path(shutil.copytree("models", tmp_path / "models"))
+
+
+def test_a_run_ends_with_a_table_counts_and_the_next_step(first):
+    assert first.code == 0, first.err
+    lines = first.out.splitlines()
+    assert lines[0].split() == ["stage", "state", "time", "result"]
+    assert [line.split()[:2] for line in lines[1:10]] == [[name, "ran"] for name in NAMES]
+    assert lines[10] == "1 duplicate dropped"
+    assert lines[11].startswith("1 input not taken, each with its reason in models/quickstart/corpus/")
+    rejected = Path(lines[11].split(" in ")[1])
+    assert [json.loads(line)["source"] for line in rejected.read_text(encoding="utf-8").splitlines()] == ["broken.md"]
+    report = Path(lines[12].removeprefix("report: "))
+    assert "<html" in report.read_text(encoding="utf-8") and report.parent.parent.name == "evaluation"
+    assert lines[13].startswith("run 1, ") and 'next: textvae vary quickstart "' in lines[13]
+    assert "sequence_vae epoch 3/3: loss " in first.err
+
+
+def test_running_again_does_nothing_and_says_so_at_once(first):
+    before = contents(Path("models/quickstart"))
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "textvae.cli", "run", "quickstart"], capture_output=True, text=True,
+                          check=True)
+    assert time.perf_counter() - start < 3
+    assert done.stdout.splitlines()[0] == "nothing to do: 9 stages of quickstart up to date, run 1"
+    assert contents(Path("models/quickstart")) == before
+    assert len(textvae("runs", "quickstart", "--json").json) == 1
+
+
+@pytest.mark.parametrize(("setting", "stages"), [
+    ("evaluation.shown=3", NAMES[-1:]),
+    ("word_transformer.epochs=2", ["word_transformer", "evaluation"]),
+    ("sequence_vae.beta=0.5", ["sequence_vae", "latents", "latent_transformer", "evaluation"]),
+    ("tokens.max_length=13", NAMES[1:]),
+    ("seed=2", NAMES),
+])
+def test_a_changed_setting_runs_only_what_follows(first, setting, stages):
+    planned = textvae("run", "quickstart", *changed(setting), "--dry-run", "--json").json
+    assert [item["stage"] for item in planned if item["state"] == "to run"] == stages
+
+
+def test_a_changed_setting_makes_a_run_of_its_own(copied):
+    done = textvae("run", "quickstart", *changed("evaluation.shown=3"), "--store", copied, "--json")
+    assert done.code == 0, done.err
+    assert (done.json[0]["ran"], done.json[0]["run"]) == (["evaluation"], 2)
+    listed = textvae("runs", "quickstart", "--store", copied, "--json").json
+    assert [(run["number"], run["current"]) for run in listed] == [(1, False), (2, True)]
+    promoted = textvae("promote", "quickstart", "1", "--store", copied)
+    assert promoted.out == "quickstart reads run 1 now, before it was 2\n"
+    # Run 2 is the newest and run 1 the promoted one: nothing may go until run 2 is promoted again.
+    assert textvae("prune", "quickstart", "--keep", "1", "--store", copied).out == "nothing to delete\n"
+    textvae("promote", "quickstart", "2", "--store", copied)
+    would = textvae("prune", "quickstart", "--keep", "1", "--store", copied, "--dry-run", "--json").json[0]
+    assert (would["runs"], [stage for stage, _ in would["artefacts"]]) == ([1], ["evaluation"])
+    assert len(manifests(copied / "quickstart")) == 10
+    assert textvae("prune", "quickstart", "--keep", "1", "--store", copied).out.startswith("deleted run 1\n")
+    assert len(manifests(copied / "quickstart")) == 9
+    assert textvae("verify", "quickstart", "--store", copied).code == 0
+
+
+def test_a_changed_post_reruns_from_the_corpus_and_keeps_the_history(copied, tmp_path):
+    posts = Path(shutil.copytree("posts", tmp_path / "posts"))
+    same = textvae("run", "quickstart", "--corpus", posts, "--store", copied, "--dry-run", "--json").json
+    assert {item["state"] for item in same} == {"done"}, "a folder that moved is the same corpus"
+    before = contents(copied / "quickstart")
+    (posts / "05.md").write_text("Another text stands here now. It has two sentences.\n", encoding="utf-8")
+    planned = textvae("run", "quickstart", "--corpus", posts, "--store", copied, "--dry-run", "--json").json
+    assert {item["state"] for item in planned} == {"to run"} and "corpus changed" in planned[0]["reason"]
+    done = textvae("run", "quickstart", "--corpus", posts, "--store", copied, "--until", "tokens", "--json")
+    assert done.json[0]["ran"] == ["corpus", "tokens"]
+    assert before.items() <= contents(copied / "quickstart").items()
+    listed = textvae("runs", "quickstart", "--store", copied, "--json").json
+    assert [(run["number"], run["current"]) for run in listed] == [(1, True), (2, False)]
+
+
+def test_one_seed_gives_the_same_bytes_and_a_stopped_run_too(first, tmp_path):
+    """The second training runs in a process of its own, is stopped with Ctrl-C in its middle, and resumed."""
+    command = [sys.executable, "-m", "textvae.cli", "run", "quickstart", "--device", "cpu", "--store", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stopped:
+        assert stopped.stderr is not None
+        for line in stopped.stderr:
+            if line.startswith("sequence_vae epoch 1/3"):
+                stopped.send_signal(signal.SIGINT)
+                break
+        rest = stopped.stderr.read()
+    assert stopped.returncode == 130, rest
+    assert rest.splitlines()[-1] == "stopped; the next run resumes here" and "Traceback" not in rest
+    resumed = textvae("run", "quickstart", "--store", tmp_path)
+    assert resumed.code == 0, resumed.err
+    assert "sequence_vae: resuming after epoch" in resumed.err
+    assert contents(tmp_path / "quickstart") == contents(Path("models/quickstart"))
+
+
+def test_another_seed_gives_other_weights(first, tmp_path):
+    store = tmp_path / "models"
+    done = textvae("run", "quickstart", "--seed", "2", "--until", "embedding_vae", "--store", store)
+    assert done.code == 0, done.err
+    files = [next(value for name, value in contents(where / "quickstart").items() if name.startswith("embedding_vae"))
+             for where in (store, Path("models"))]
+    assert files[0]["weights.h5"] != files[1]["weights.h5"]
+
+
+def test_vary_as_json(first):
+    args = ("vary", "quickstart", "The cat sleeps.", "A dog sings.", "-n", "2", "--json")
+    done = textvae(*args)
+    assert done.code == 0, done.err
+    assert done.json and {item["source"] for item in done.json} <= {"The cat sleeps.", "A dog sings."}
+    for item in done.json:
+        assert list(item)[:6] == ["source", "text", "distance", "constraints", "seed", "run"]
+        assert item["text"] != item["source"] and item["distance"] >= 0 and list(item["constraints"]) == ["cats"]
+        assert (item["seed"], item["run"]) == (1, "quickstart/1")
+    assert textvae(*args).out == done.out, "the same seed writes the same"
+    assert textvae(*args, "--seed", "2").out != done.out
+    from_stdin = textvae("vary", "quickstart", "-", "-n", "2", "--json", stdin=b"The cat sleeps.\nA dog sings.\n")
+    assert from_stdin.out == done.out
+    assert textvae("vary", "models/quickstart", *args[2:]).out == done.out, "a folder of the store is a pipeline too"
+
+
+def test_vary_stays_inside_a_constraint(first):
+    done = textvae("vary", "quickstart", "A dog sings.", "-n", "2", "--constraint", "cats")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "A dog sings."
+    wrong = textvae("vary", "quickstart", "A dog sings.", "--constraint", "dogs")
+    assert (wrong.code, wrong.out) == (1, "") and "hint: it has: cats" in wrong.err
+
+
+def test_a_text_that_is_too_long_or_empty(first):
+    long = textvae("vary", "quickstart", "cat " * 200)
+    assert (long.code, long.out) == (1, "") and "hint:" in long.err
+    assert textvae("vary", "quickstart", " ").code == 1
+
+
+@pytest.mark.parametrize("example", [words for name in COMMANDS for words in examples(name)], ids=" ".join)
+def test_the_examples_of_the_help_texts_run(copied, example):
+    stdin = Path("sentences.txt").read_bytes() if "-" in example else b""
+    if example[0] == "run" and "--dry-run" not in example:
+        example = [*example, "--device", "cpu"]
+    done = textvae(*example, "--store", copied, stdin=stdin)
+    assert done.code == 0, done.err
+    assert done.out.strip()
+
+
+def test_what_was_printed_can_be_read_again(first):
+    assert [item["stage"] for item in textvae("status", "quickstart", "--json").json] == NAMES
+    assert textvae("status", "--json").json[0]["current"] == 1
+    assert list(textvae("show", "quickstart", "--json").json[0]["stages"]) == NAMES
+    assert textvae("show", "quickstart", "sequence_vae", "--json").json[0]["files"]["weights.h5"]["size"] > 0
+    folder = Path(textvae("show", "quickstart", "evaluation", "--path").out.strip())
+    assert (folder / "report.html").is_file()
+    encoded = textvae("encode", "quickstart", "The cat sleeps.", "--json").json[0]
+    assert len(encoded["mean"]) == len(encoded["log_var"]) == 4
+    assert len(textvae("interpolate", "quickstart", "A dog sings.", "The cat sleeps.", "--steps", "3",
+                       "--spherical", "--json").json) == 3
+
+
+@pytest.mark.parametrize("stage", NAMES)
+def test_a_flipped_byte_is_found_and_named(copied, stage):
+    largest = max(next((copied / "quickstart" / stage).iterdir()).iterdir(), key=lambda path: path.stat().st_size)
+    whole = bytearray(largest.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    largest.write_bytes(whole)
+    done = textvae("verify", "quickstart", "--store", copied)
+    assert done.code == 1 and len(done.out.splitlines()) == 1 and done.out.startswith(f"{largest}: is damaged")
+    found = textvae("verify", "quickstart", "--store", copied, "--json").json[0]["problems"]
+    assert [problem["file"] for problem in found] == [str(largest)]
+
+
+def test_a_damaged_model_is_not_read(copied):
+    weights = next((copied / "quickstart" / "sequence_vae").glob("*/weights.h5"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    done = textvae("vary", "quickstart", "The cat sleeps.", "--store", copied)
+    assert (done.code, done.out) == (1, "") and str(weights) in done.err
+    assert "hint: make it anew with: textvae run quickstart --force sequence_vae" in done.err

@@ -1,0 +1,178 @@
+"""Measure a run on its test split, and write the report."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textvae import evaluate, metrics, plots
+from textvae.config import EvaluationConfig
+from textvae.data import SPLITS, CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
+from textvae.evaluate import Metrics, Subject
+from textvae.progress import Progress
+
+NO_TEST = ("There is no test split, so nothing was measured. Set tokens.test above 0, or corpus.test to a file or "
+           "folder, and run again.")
+# What the report shows together; a metric belongs to the first section that a beginning of its name stands under.
+SECTIONS = {
+    "Likelihood": ("test_", "reconstruction", "kl", "elbo", "iw"),
+    "Latent space": ("mutual_information", "active_units", "kl_per_dimension"),
+    "Samples from the prior": ("sample_", "real_"),
+    "Variations": ("variation_", "other_", "source_", "shuffled_"),
+    "Constraints": ("satisfied_", "unasked_"),
+    "Other models of the pipeline": ("",),
+}
+CAPITALS = {"bleu", "elbo", "iw", "kl", "mse", "nll", "ppl", "vae"}
+
+
+def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors, sequence_vae: TrainedNetwork,
+        latents: Latents, latent_transformer: TrainedNetwork, word_transformer: TrainedNetwork, *, seed: int,
+        progress: Progress, scratch: Path) -> Evaluation:
+    """Compute every metric of ``textvae.evaluate`` on the test split, never on another.
+
+    Args:
+        config: How much is measured.
+        tokens: Every sequence with its split.
+        compressed: The compressed word vectors, for the content that a variation keeps.
+        sequence_vae: The model.
+        latents: Its posteriors, rows aligned with ``tokens``.
+        latent_transformer, word_transformer: The other models.
+        seed: Parent of every seed used.
+        progress: Who watches.
+        scratch: Not used.
+
+    Returns:
+        Metrics with definitions and intervals, texts, and the report. Without a test split there are no metrics, the
+        report says so, and shows samples only.
+    """
+    from textvae.writer import Writer
+
+    subject = Subject(config, tokens, compressed, latents, Writer(tokens.tokenizer, sequence_vae), seed)
+    pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
+                ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot)]
+    found: Metrics = {}
+    texts: dict[str, Any] = {"samples": [], "reconstructions": [], "variations": [], "interpolations": []}
+    usage: list[tuple[str, bytes]] = []
+    if len(tokens.rows("test")):
+        with progress.task("measuring on the test split", total=6) as advance:
+            found |= evaluate.likelihood(subject)
+            advance()
+            rebuilt, texts["reconstructions"] = evaluate.reconstruction(subject)
+            found |= rebuilt
+            advance()
+            judge = evaluate.Judge.of_training(subject)
+            sampled, texts["samples"], lengths = evaluate.samples(subject, judge)
+            found |= sampled
+            advance()
+            varied, texts["variations"] = evaluate.variations(subject, judge)
+            found |= varied
+            advance()
+            texts["interpolations"] = evaluate.interpolations(subject)
+            found |= _others(subject, compressed, latent_transformer, word_transformer)
+            advance()
+            usage = _usage(subject, found, lengths)
+            advance()
+    else:
+        progress.say(NO_TEST)
+        texts["samples"] = evaluate.sample_rows(subject)
+    report = render(found, texts, _facts(subject, sequence_vae), pictures, usage)
+    return Evaluation(found, texts, report)
+
+
+def _others(subject: Subject, compressed: CompressedVectors, latent_transformer: TrainedNetwork,
+            word_transformer: TrainedNetwork) -> Metrics:
+    """The models that the writer does not use."""
+    from textvae.stages import word_transformer as word_stage
+
+    found = evaluate.vectors(compressed)
+    if word_transformer.weights:
+        own = word_stage.perplexity(word_transformer, subject.tokens, "test")
+        found["word_transformer_ppl"] = {
+            **evaluate.entry(own["perplexity"], "perplexity", "per token of the causal transformer over compressed word "
+                             f"vectors, over all {own['sequences']:,} test sequences; the interval is over posts"),
+            "low": own["low"], "high": own["high"]}
+    return found
+
+
+def render(found: Metrics, texts: dict[str, Any], facts: dict[str, str], curves: list[tuple[str, bytes]],
+           usage: list[tuple[str, bytes]]) -> str:
+    """Write the report: one HTML page with nothing outside it.
+
+    Args:
+        found: As ``Evaluation.metrics``; empty where there is no test split.
+        texts: As ``Evaluation.texts``.
+        facts: What stands in its head, by name.
+        curves: Title and PNG of each training; those without bytes are left out.
+        usage: Title and PNG of each picture of the latent space.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= {"number": number, "label": label,
+                            "picture": lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii")}
+    return environment.get_template("report.html").render(
+        sections=_sections(found), texts=texts, facts=facts, notice="" if found else NO_TEST,
+        curves=[item for item in curves if item[1]], usage=[item for item in usage if item[1]])
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, thousands apart.
+
+    Example:
+        >>> number(1234567.0), number(81.23456), number(0.000123), number(3.0), number(None)
+        ('1,234,567', '81.23', '0.000123', '3', '–')
+    """
+    if value is None or not np.isfinite(value):
+        return "–"
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def label(name: str) -> str:
+    """A metric's name as prose.
+
+    Example:
+        >>> label("elbo_nll"), label("sample_distinct_2")
+        ('ELBO NLL', 'sample distinct 2')
+    """
+    return " ".join(word.upper() if word in CAPITALS else word for word in name.split("_"))
+
+
+def _sections(found: Metrics) -> list[tuple[str, Metrics]]:
+    """The metrics that are single numbers, by section."""
+    sections: dict[str, Metrics] = {title: {} for title in SECTIONS}
+    for name, own in found.items():
+        if not isinstance(own["value"], list):
+            title = next(title for title, starts in SECTIONS.items() if name.startswith(starts))
+            sections[title][name] = own
+    return [(title, own) for title, own in sections.items() if own]
+
+
+def _facts(subject: Subject, sequence_vae: TrainedNetwork) -> dict[str, str]:
+    tokens, config, settings = subject.tokens, subject.config, sequence_vae.settings
+    counts = ", ".join(f"{len(tokens.rows(split)):,} {split}" for split in SPLITS)
+    constraints = ", ".join(f"{own['name']} ({own['kind']}, {own['threshold']:g})" for own in settings["constraints"])
+    parameters = sequence_vae.metrics.get("parameters")
+    return {
+        "Sequences": counts,
+        "Tokens": f"{len(tokens.ids):,}, {tokens.tokenizer['level']}, vocabulary of {tokens.vocabulary_size:,}, at "
+                  f"most {subject.writer.max_length} a sequence",
+        "Sequence VAE": f"{settings['encoder'].upper()} encoder, {settings['decoder'].upper()} decoder, hidden "
+                        f"{settings['hidden']}, embedding {settings['embedding']}, z {settings['latent']}"
+                        + (f", {parameters:,} parameters" if parameters else ""),
+        "Training": f"{len(sequence_vae.history)} epochs, the best is {sequence_vae.metrics.get('best_epoch', '–')}",
+        "Constraints": constraints or "none",
+        "Sampling": f"temperature {config.temperature:g}, strength {config.strength:g}, seed {subject.seed}",
+    }
+
+
+def _usage(subject: Subject, found: Metrics, sampled: np.ndarray) -> list[tuple[str, bytes]]:
+    mean, _ = subject.posterior
+    lengths = np.array([len(sequence) for sequence in subject.sequences])
+    active = np.var(mean, axis=0, dtype=np.float64) > metrics.ACTIVE
+    return [("KL per latent dimension", plots.kl_per_dimension(np.array(found["kl_per_dimension"]["value"]), active)),
+            ("Posterior means of the test sequences", plots.latent_scatter(mean, lengths)),
+            ("Length of test sequences and samples", plots.lengths({"test": lengths, "samples": sampled}))]
