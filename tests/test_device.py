@@ -33,6 +33,7 @@ def tell(*choices: str, **environment: str) -> list:
     done = subprocess.run([sys.executable, "-c", SCRIPT, *choices], capture_output=True, text=True, timeout=120,
                           env={**clean, **environment})
     assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "a backend starts in silence"
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -42,22 +43,34 @@ def test_an_unknown_device_is_refused_without_starting_a_backend():
 
 
 @pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
-def test_without_a_gpu_asking_for_one_says_what_was_found():
-    (message, hint), auto, cpu = tell("gpu", "auto", "cpu")
+def test_without_a_gpu_asking_for_one_says_what_was_found_or_hidden():
+    (message, hint), auto, cpu, hidden = tell("gpu", "auto", "cpu", "gpu")
     assert message.startswith("no GPU: tensorflow found only the CPU")
     assert "textvae[gpu]" in hint and "--device auto" in hint
     assert auto == cpu
     assert {"kind": "cpu", "backend": "tensorflow", "precision": "float32"}.items() <= cpu.items()
     assert cpu["name"]
-
-
-def test_the_cpu_hides_gpus_and_a_hidden_gpu_is_told_as_hidden():
-    cpu, (message, hint) = tell("cpu", "gpu")
-    assert cpu["kind"] == "cpu"
-    assert message.startswith("no GPU") and "CUDA_VISIBLE_DEVICES='-1' hides all GPUs" in hint
+    assert hidden == [message, "CUDA_VISIBLE_DEVICES='-1' hides all GPUs; unset it"]
 
 
 def test_jax_is_used_where_it_is_asked_for():
     pytest.importorskip("jax")
     (cpu,) = tell("cpu", KERAS_BACKEND="jax")
     assert (cpu["kind"], cpu["backend"]) == ("cpu", "jax")
+
+
+BROKEN = r"""
+import os, sys
+from textvae import device
+with device._hushed():
+    os.write(2, b"a note\n")
+os.write(2, b"a word\n")
+sys.modules["keras"] = None
+device.use("cpu")
+"""
+
+
+def test_a_backend_that_fails_to_start_is_heard():
+    done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=60)
+    assert "a note" not in done.stderr and "a word" in done.stderr
+    assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr

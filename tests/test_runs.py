@@ -119,7 +119,7 @@ def test_loading_from_the_current_run_and_from_a_named_one(three: Store):
 def test_promoting_goes_back_and_forth(three: Store, fakes: Fakes, posts: Path):
     assert runs.promote(three, 1).number == 1 and number_of(runs.current(three)) == 1
     kept = runs.execute(tiny(posts, "latents.batch_size=3"), three)
-    assert not kept.recorded and kept.run.number == 3 and number_of(runs.current(three)) == 1, "who went back stays there"
+    assert not kept.recorded and kept.run.number == 3 and number_of(runs.current(three)) == 1
     changed = runs.execute(tiny(posts, "latents.batch_size=4"), three).run
     assert (changed.number, changed.replaced) == (4, 1)
     three.remove("latents", runs.read(three, 2).stages["latents"]["key"])
@@ -200,8 +200,16 @@ def test_a_damaged_pointer_is_named(three: Store):
     assert number_of(runs.current(three)) == 2
 
 
+def test_a_damaged_record_is_told_before_anything_runs(three: Store, fakes: Fakes, posts: Path):
+    fakes.take()
+    (three.folder / "runs" / "0002.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"0002.json is damaged.*remove it"):
+        runs.execute(tiny(posts, "latents.batch_size=9"), three)
+    assert fakes.take() == []
+
+
 def test_nothing_to_verify_is_told(store: Store):
-    with pytest.raises(StoreError, match="there is no .*blog"):
+    with pytest.raises(StoreError, match=r"there is no .*blog"):
         runs.verify(store)
 
 

@@ -2,7 +2,10 @@
 
 import os
 import platform
-from contextlib import suppress
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +39,8 @@ class Device:
 def use(choice: str = "auto", *, seed: int | None = None) -> Device:
     """Start the backend on a device.
 
-    Call it before anything else imports keras: a backend takes its devices when it starts and keeps them. On the CPU one
-    seed gives the same bits every time; on a GPU sums may run in another order, so that last digits differ.
+    Call it before anything else imports keras: a backend takes its devices when it starts and keeps them. On the CPU
+    one seed gives the same bits every time; on a GPU sums may run in another order, so that last digits differ.
 
     Args:
         choice: ``"cpu"``, ``"gpu"``, or ``"auto"``, which takes a GPU where there is one.
@@ -58,10 +61,11 @@ def use(choice: str = "auto", *, seed: int | None = None) -> Device:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Without this, TensorFlow takes all of a GPU's memory from everyone else on the machine.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    import keras
+    with _hushed():
+        import keras
 
-    backend = keras.config.backend()
-    gpus = _BACKENDS[backend](choice)
+        backend = keras.config.backend()
+        gpus = _BACKENDS[backend](choice)
     if choice == "gpu" and not gpus:
         raise TextvaeError(f"no GPU: {backend} found only the CPU ({_processor()})", _hint(backend))
     if choice == "cpu" and gpus:
@@ -72,9 +76,32 @@ def use(choice: str = "auto", *, seed: int | None = None) -> Device:
     return Device(kind, name, backend, keras.config.dtype_policy().name)
 
 
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Hold back what is written to standard error, and let it out only if starting fails.
+
+    TensorFlow's C++ code writes notes about its build and about drivers before its log level applies.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(kept, notes.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _tensorflow(choice: str) -> list[str]:
     import tensorflow as tf
 
+    # Its warning that a function is traced again means a new length bucket here.
+    tf.get_logger().setLevel("ERROR")
     if choice == "cpu" and tf.config.get_visible_devices("GPU"):
         # Imported by someone before the environment was set; refused where it has started as well, which use() tells.
         with suppress(RuntimeError):

@@ -31,19 +31,22 @@ def history(rows: tuple[dict[str, float], ...], *, title: str) -> bytes:
     seen = list(dict.fromkeys(key.removeprefix("val_") for row in rows for key in row if key != "epoch"))
     if not seen:
         return b""
+    seen.sort(key=lambda term: term != "loss")
+    epochs = [row.get("epoch", i + 1) for i, row in enumerate(rows)]
     across = min(COLUMNS, len(seen))
     down = math.ceil(len(seen) / across)
     with _figure(3.4 * across, 2.3 * down + 0.4) as (figure, out):
         for place, term in enumerate(seen):
             axes = figure.add_subplot(down, across, place + 1)
             for key, name, colour in ((term, "training", FIRST), (f"val_{term}", "validation", SECOND)):
-                points = [(row.get("epoch", i + 1), row[key]) for i, row in enumerate(rows)
+                points = [(epoch, row[key]) for epoch, row in zip(epochs, rows, strict=True)
                           if row.get(key) is not None and math.isfinite(row[key])]
                 if points:
                     axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.4,
                               marker="o", markersize=2.5)
+            axes.set_xlim(min(epochs) - 0.3, max(epochs) + 0.3)  # also where there is a single epoch
             axes.set_title(term.replace("_", " "))
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             if place == 0 and axes.lines:
                 axes.legend(frameon=False, fontsize=8)
             if place >= len(seen) - across:
@@ -63,7 +66,7 @@ def kl_per_dimension(nats: np.ndarray, active: np.ndarray) -> bytes:
         PNG bytes.
     """
     order = np.argsort(-nats, kind="stable")
-    with _figure(6.8, 2.6) as (figure, out):
+    with _figure(4.6, 3.4) as (figure, out):
         axes = figure.add_subplot()
         places = np.arange(len(order))
         for chosen, name, colour in ((active[order], "active", FIRST), (~active[order], "inactive", PALE)):
@@ -96,6 +99,7 @@ def latent_scatter(mean: np.ndarray, lengths: np.ndarray) -> bytes:
     with _figure(4.6, 3.4) as (figure, out):
         axes = figure.add_subplot()
         drawn = axes.scatter(places[:, 0], places[:, 1], c=lengths, s=8, cmap="viridis", linewidths=0)
+        axes.xaxis.get_major_locator().set_params(nbins=6)
         axes.set_xlabel(f"first principal axis ({shares[0]:.0%} of the variance)")
         axes.set_ylabel(f"second ({shares[1]:.0%})")
         figure.colorbar(drawn, ax=axes).set_label("tokens", fontsize=8)

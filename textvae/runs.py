@@ -101,8 +101,8 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
     """
     started = manifests.now()
     with store.lock():
+        before, known = current(store), records(store)  # a damaged record is told before hours of training
         result = pipeline.run(config, store, until=until, force=force, device=device, progress=progress)
-        before, known = current(store), records(store)
         stages = {item.stage: {"key": item.key, "content": item.content, "ran": item.ran, "reason": item.reason,
                                "seconds": item.seconds, "metrics": item.metrics} for item in result.stages}
         for run in (before, *known[-1:]):

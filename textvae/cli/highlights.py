@@ -14,7 +14,7 @@ SHOWN = {
                       ("pca_neighbour_survival_held_out", "PCA {:.0%}")),
     "sequence_vae": (("val_elbo_nll", "ELBO NLL {}"), ("val_kl", "KL {} nats"), ("epochs", "{} epochs")),
     "latents": (("active_units", "{} active units"), ("mi", "MI {} nats")),
-    "latent_transformer": (("val_nll", "validation NLL {}"), ("declined", "not trained: {}")),
+    "latent_transformer": (("val_nll", "validation NLL {}"), ("reason", "not trained: {}")),
     "word_transformer": (("val_perplexity", "validation PPL {}"),),
     "evaluation": (("elbo_nll", "ELBO NLL {}"), ("kl", "KL {} nats"), ("mutual_information", "MI {} nats"),
                    ("reconstruction_bleu", "BLEU {}")),

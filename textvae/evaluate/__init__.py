@@ -5,8 +5,8 @@ from textvae.evaluate.likelihood import likelihood
 from textvae.evaluate.reconstruction import reconstruction
 from textvae.evaluate.samples import sample_rows, samples
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
-from textvae.evaluate.variations import interpolations, variations
+from textvae.evaluate.variations import interpolations, pick_sources, variations
 from textvae.evaluate.vectors import vectors
 
-__all__ = ["Judge", "Metrics", "Rows", "Subject", "entry", "interpolations", "likelihood", "reconstruction",
-           "sample_rows", "samples", "variations", "vectors"]
+__all__ = ["Judge", "Metrics", "Rows", "Subject", "entry", "interpolations", "likelihood", "pick_sources",
+           "reconstruction", "sample_rows", "samples", "variations", "vectors"]

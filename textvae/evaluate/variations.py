@@ -141,12 +141,12 @@ def _constraints(subject: Subject, sources: list[str], written: list[list[Any]])
         asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
                                          strength=config.strength, temperature=config.temperature, constraint=name)
         side = "more than" if far else "at most"
-        for key, groups, label in ((f"satisfied_{name}", asked, f"drawn with constraint {name!r}"),
-                                   (f"unasked_{name}", written, "drawn without a constraint, for reference")):
+        for key, groups, label in ((f"satisfied_{name}", asked, f"variations drawn with constraint {name!r}"),
+                                   (f"unasked_{name}", written, "for reference, variations without a constraint")):
             shares = [np.mean([(item.constraints[name] > constraint["threshold"]) == far for item in own])
                       for own in groups if own]
             found[key] = entry(
                 metrics.mean(np.array(shares), seed=seed), "share",
-                f"variations {label} whose text, encoded again, has a squared distance of {side} "
+                f"{label} whose text, encoded again, has a squared distance of {side} "
                 f"{constraint['threshold']:g} from its centre")
     return found

@@ -47,7 +47,7 @@ class EmbeddingVAE(Network):
         self.curved_back = layers.Dense(dim, kernel_initializer="zeros", name="curved_back")
         self.shift = self.add_weight(shape=(dim,), initializer="zeros", trainable=False, name="shift")
         self.scale = self.add_weight(shape=(dim,), initializer="ones", trainable=False, name="scale")
-        self({"vectors": np.zeros((2, dim), np.float32)})
+        self({"vectors": keras.KerasTensor((2, dim))})
 
     def start(self, vectors: np.ndarray) -> None:
         """Take the training words' statistics, and start the straight path as their best linear compression.

@@ -48,8 +48,8 @@ class LatentTransformer(Network):
         self.next_log_var = keras.layers.Dense(latent, kernel_initializer="zeros", name="next_log_var")
         for name, first in (("shift", "zeros"), ("scale", "ones"), ("active", "ones")):
             setattr(self, name, self.add_weight(shape=(latent,), initializer=first, trainable=False, name=name))
-        empty = np.zeros((1, 2, latent), np.float32)
-        self({"inputs": empty, "targets": empty, "real": np.ones((1, 2), np.float32)})
+        window = keras.KerasTensor((1, 2, latent))
+        self({"inputs": window, "targets": window, "real": keras.KerasTensor((1, 2))})
 
     def standardise(self, mean: np.ndarray, deviation: np.ndarray, active: np.ndarray) -> None:
         """Take the training split's statistics, float32 [latent] each, and which dimensions count, bool [latent]."""

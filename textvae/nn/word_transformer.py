@@ -52,7 +52,7 @@ class WordTransformer(Network):
         # Near zero: the first prediction is then how often each token comes at all.
         self.narrow = keras.layers.Dense(latent, name="narrow",
                                          kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seed))
-        self({"decoder": np.ones((1, 2), np.int32), "target": np.ones((1, 2), np.int32)})
+        self({name: keras.KerasTensor((1, 2), "int32") for name in ("decoder", "target")})
 
     def start(self, vectors: np.ndarray, counts: np.ndarray) -> None:
         """Take the compressed vectors, and each token's share of the training split as the first bias.

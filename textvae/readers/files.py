@@ -19,8 +19,9 @@ TABLES = frozenset((".csv", ".tsv", ".tab"))
 JSON = frozenset((".jsonl", ".ndjson", ".json"))
 _SUFFIXES = {"folder": POSTS, "table": TABLES, "jsonl": JSON}
 _NO_POSTS = frozenset(("_data", "_includes", "_layouts", "_plugins", "_sass", "_site", "archetypes", "node_modules"))
-_PAPERS = re.compile(r"(?:readme|licen[cs]e|copying|notice|source|contributing|code_of_conduct|changelog|security)"
-                     r"(?:[._-].*)?$", re.IGNORECASE)
+# Papers that lie beside posts; a post may well be called security-tips.md or license-plates.md.
+_PAPERS = re.compile(r"(?i:readme|licen[cs]e|copying|contributing|code_of_conduct|changelog)\.\w+$"
+                     r"|(?:README|LICEN[CS]E)[._-]|SOURCE\.txt$")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source |
     if root.exists():
         raise InputError(f"{path} is neither a folder nor a regular file", "give a folder of posts or a file")
     # Path.glob takes no absolute pattern.
-    matches = sorted(glob.glob(str(root))) if glob.has_magic(path) else []  # noqa: PTH207
+    matches = sorted(glob.glob(str(root), recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207
     files = [Path(match) for match in matches if Path(match).is_file()]
     if not files:
         raise InputError(f"no such file or folder: {path}", _nearest(root))

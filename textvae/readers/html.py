@@ -37,7 +37,7 @@ _HOLES = (
     (re.compile(r"(?<=[a-z][.!?])(?=(?:This|These|The|We|You|It|If|In|However|There|To|For|More|What|When|How|And|But|As|"
                 r"They|Learn|Read|Join|See) )"), " "),
 )
-_SPACE = re.compile(r"\s+")
+_SPACE = str.maketrans("\n\r\f", "   ")  # a line end in HTML is a space
 _LONGEST_CREDIT = 240  # characters; a longer paragraph that begins like a credit is prose
 
 
@@ -100,7 +100,7 @@ def _prose(root: Any) -> str:
             continue
         tag = node.tag
         if tag == "-text":
-            out.append(_SPACE.sub(" ", node.text_content or ""))
+            out.append((node.text_content or "").translate(_SPACE))
         elif tag == "br":
             out.append("\n")
         elif tag[0] not in "-!" and not _skipped(node, tag, out):

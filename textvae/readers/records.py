@@ -22,7 +22,7 @@ _LABEL = ("label", "labels", "sentiment", "category", "categories", "class", "to
           "emotion", "intent", "language", "lang", "rating", "stars", "airline", "brand", "product", "source")
 _LABEL_ENDINGS = ("_label", "_sentiment", "_category", "_class", "_topic", "_genre", "reason")
 _DATE_ENDINGS = ("_date", "_created", "_at")
-_LISTS = {"tags": "tag", "topics": "topic", "categories": "category", "labels": "label", "keywords": "keyword",
+_LISTS = {"tags": "tag", "topics": "topic", "categories": "category", "labels": "label", "keywords": "tag",
           "tag": "tag", "topic": "topic", "category": "category", "label": "label"}
 _LONGEST_LABEL = 80  # characters: what is longer is a text, not a label
 LARGEST = 4_000_000  # characters of one text: 30 times the longest post met; what is longer is no post
@@ -148,6 +148,7 @@ def to_post(record: Mapping[str, Any], columns: Columns, name: str, where: str, 
         where: The row, for a rejection.
         ids: The ids given so far in this file.
     """
+    record = {key: value for key, value in record.items() if key}  # "" stands for a column that there is not
     value = record.get(columns.text)
     if value is not None and not isinstance(value, str | int | float):
         return Rejected(where, f"{columns.text!r} holds no text but a {type(value).__name__}")

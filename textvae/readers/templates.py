@@ -1,11 +1,12 @@
-"""Take template code (Hugo shortcodes, Liquid, Nunjucks) out of a post and leave its prose."""
+"""Take template code (Hugo shortcodes, Liquid, Nunjucks) and comments out of a post and leave its prose."""
 
 import re
 
-_OPEN = re.compile(r"\{\{[<%]|\{\{|\{%|\{#")
-_CLOSE = {"{{<": ">}}", "{{%": "%}}", "{{": "}}", "{%": "%}", "{#": "#}"}
+_OPEN = re.compile(r"\{\{[<%]|\{\{|\{%|\{#|<!--")
+_CLOSE = {"{{<": ">}}", "{{%": "%}}", "{{": "}}", "{%": "%}", "{#": "#}", "<!--": "-->"}
 _LONGEST = 4000  # characters of one tag; beyond that a stray "{{" would swallow prose
 _LINK = re.compile(r"(?:\]\(\s*<?|=\s*[\"']?|\]:\s*<?)$")
+_BLANK = re.compile(r"\n[ \t]*\n")
 _NAME = re.compile(r"[-~*/\s]*([\w-]+)")
 _SPOKEN = re.compile(r"""\b(?:text|label)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 # What stands between these and their end tags is code, a note to the author, or text made by a loop.
@@ -17,7 +18,7 @@ _LITERAL = re.compile(r"""\s*["']([A-Za-z][\w-]*)["']\s*\|""")
 
 
 def strip_templates(text: str) -> str:
-    """Remove template code.
+    """Remove template code and HTML comments.
 
     Tags go; what stands between a pair of tags stays, unless the pair marks code, comments or a loop. The text of
     ``{% raw %}`` stays as it is. A tag in the place of a link's address becomes ``#``, so that the link survives; a
@@ -40,11 +41,11 @@ def strip_templates(text: str) -> str:
     while (opening := _OPEN.search(text, at)) is not None:
         start, sign = opening.start(), opening[0]
         closer = _CLOSE[sign]
-        end = text.find(closer, opening.end(), opening.end() + _LONGEST)
+        end = _close(text, opening.end(), sign, endless)
         inside = text[opening.end():end]
         # In a code span the author shows the tag rather than using it.
-        shown = start > 0 and text[start - 1] == "`" and sign in ("{{", "{%") and "raw" not in inside
-        if end < 0 or shown or re.search(r"\n[ \t]*\n", inside):
+        shown = start > 0 and text[start - 1] == "`" and sign in ("{{", "{%", "<!--") and "raw" not in inside
+        if end < 0 or shown or (sign != "<!--" and _BLANK.search(inside)):
             kept.append(text[at:opening.end()])
             at = opening.end()
             continue
@@ -67,6 +68,16 @@ def strip_templates(text: str) -> str:
             kept.append(spoken[1] or spoken[2] or "")
     kept.append(text[at:])
     return "".join(kept)
+
+
+def _close(text: str, at: int, sign: str, endless: set[str]) -> int:
+    """Where the closing sign stands; -1 where there is none."""
+    if sign != "<!--":
+        return text.find(_CLOSE[sign], at, at + _LONGEST)
+    end = -1 if sign in endless else text.find(_CLOSE[sign], at)
+    if end < 0:
+        endless.add(sign)
+    return end
 
 
 def _dropped(sign: str, name: str, inside: str) -> bool:

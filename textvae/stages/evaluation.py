@@ -23,7 +23,10 @@ SECTIONS = {
     "Constraints": ("satisfied_", "unasked_"),
     "Other models of the pipeline": ("",),
 }
-CAPITALS = {"bleu", "elbo", "iw", "kl", "mse", "nll", "ppl", "vae"}
+# What a transformer over latents must beat; the names are those of ``stages.latent_transformer.evaluate``.
+RULES = {"mean": "the training split's mean", "copy": "the latent before", "context": "the mean of the latents before",
+         "ridge": "ridge regression on the latent before"}
+CAPITALS = {"bleu", "elbo", "iw", "kl", "mse", "nll", "pca", "ppl", "svd", "vae"}
 
 
 def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors, sequence_vae: TrainedNetwork,
@@ -76,22 +79,34 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     else:
         progress.say(NO_TEST)
         texts["samples"] = evaluate.sample_rows(subject)
-    report = render(found, texts, _facts(subject, sequence_vae), pictures, usage)
+    report = render(found, texts, _facts(subject, sequence_vae, latent_transformer), pictures, usage)
     return Evaluation(found, texts, report)
 
 
 def _others(subject: Subject, compressed: CompressedVectors, latent_transformer: TrainedNetwork,
             word_transformer: TrainedNetwork) -> Metrics:
     """The models that the writer does not use."""
+    from textvae.stages import latent_transformer as latent_stage
     from textvae.stages import word_transformer as word_stage
 
+    tokens, entry, over = subject.tokens, evaluate.entry, "the interval is over posts"
     found = evaluate.vectors(compressed)
     if word_transformer.weights:
-        own = word_stage.perplexity(word_transformer, subject.tokens, "test")
-        found["word_transformer_ppl"] = {
-            **evaluate.entry(own["perplexity"], "perplexity", "per token of the causal transformer over compressed word "
-                             f"vectors, over all {own['sequences']:,} test sequences; the interval is over posts"),
-            "low": own["low"], "high": own["high"]}
+        own = word_stage.perplexity(word_transformer, tokens, "test")
+        found["word_transformer_ppl"] = entry(
+            metrics.Estimate(own["perplexity"], own["low"], own["high"]), "perplexity",
+            "per token of the causal transformer over compressed word vectors, over all "
+            f"{own['sequences']:,} test sequences; {over}")
+    if latent_transformer.weights and len(latent_stage.windows(tokens, "test", 2)):
+        own = latent_stage.evaluate(latent_transformer, tokens, subject.latents, "test")
+        found["latent_transformer_mse"] = entry(
+            own["mse"], "squared deviations", "of the next sequence's posterior mean, per active dimension, in squared "
+            f"standard deviations of the training split; {own['targets']:,} test sequences predicted")
+        for rule, words in RULES.items():
+            found[f"latent_{rule}_mse"] = entry(own[f"mse_{rule}"], "squared deviations", f"the same of {words}")
+        found["latent_transformer_gain"] = entry(
+            metrics.Estimate(own["gain"], own["gain_low"], own["gain_high"]), "nats/dimension",
+            f"by how much its NLL per active dimension lies under that of the best rule, {own['best_rule']}; {over}")
     return found
 
 
@@ -151,11 +166,12 @@ def _sections(found: Metrics) -> list[tuple[str, Metrics]]:
     return [(title, own) for title, own in sections.items() if own]
 
 
-def _facts(subject: Subject, sequence_vae: TrainedNetwork) -> dict[str, str]:
+def _facts(subject: Subject, sequence_vae: TrainedNetwork, latent_transformer: TrainedNetwork) -> dict[str, str]:
     tokens, config, settings = subject.tokens, subject.config, sequence_vae.settings
     counts = ", ".join(f"{len(tokens.rows(split)):,} {split}" for split in SPLITS)
     constraints = ", ".join(f"{own['name']} ({own['kind']}, {own['threshold']:g})" for own in settings["constraints"])
     parameters = sequence_vae.metrics.get("parameters")
+    declined = latent_transformer.metrics.get("reason")
     return {
         "Sequences": counts,
         "Tokens": f"{len(tokens.ids):,}, {tokens.tokenizer['level']}, vocabulary of {tokens.vocabulary_size:,}, at "
@@ -166,6 +182,7 @@ def _facts(subject: Subject, sequence_vae: TrainedNetwork) -> dict[str, str]:
         "Training": f"{len(sequence_vae.history)} epochs, the best is {sequence_vae.metrics.get('best_epoch', '–')}",
         "Constraints": constraints or "none",
         "Sampling": f"temperature {config.temperature:g}, strength {config.strength:g}, seed {subject.seed}",
+        **({"Latent transformer": f"not trained: {declined}"} if declined else {}),
     }
 
 

@@ -1,0 +1,20 @@
+"""What a measurement was made on, for the JSON beside its numbers."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from textvae.manifests import provenance
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, load, memory, and the versions of Python and the packages."""
+    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), "") if Path("/proc/cpuinfo").exists() else platform.processor()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    return {"cpu": cpu, "cores": os.cpu_count(), "load": [round(load, 2) for load in os.getloadavg()],
+            "memory_gib": round(memory / 2**30, 1), "system": platform.system(), "machine": platform.machine(),
+            **provenance()}

@@ -1,0 +1,103 @@
+"""Tiny networks of every kind with inputs for each; as a script, computes what saved ones give on the backend that runs.
+
+Usage: python tests/networks.py FOLDER OUT.npz, where FOLDER has a saved TrainedNetwork per kind.
+"""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from textvae.data import TrainedNetwork
+
+SETTINGS = {
+    "embedding_vae": {"dim": 6, "hidden": 7, "latent": 3, "beta": 0.1, "similarity": 1.0},
+    "sequence_vae": {"vocabulary": 11, "embedding": 5, "hidden": 6, "latent": 3, "encoder": "lstm", "decoder": "gru",
+                     "dropout": 0.3, "free_bits": 0.1, "max_length": 5,
+                     "constraints": [{"name": "kind", "kind": "near", "threshold": 1.0}]},
+    "latent_transformer": {"latent": 4, "layers": 1, "width": 8, "heads": 2, "dropout": 0.3},
+    "word_transformer": {"vocabulary": 11, "latent": 5, "layers": 2, "width": 8, "heads": 2, "dropout": 0.3},
+}
+
+
+def build(kind, seed=1):
+    """A network of one kind with its first weights."""
+    from textvae import nn
+
+    return nn.NETWORKS[kind](**SETTINGS[kind], seed=seed)
+
+
+@cache
+def trained(kind):
+    """A saved form with weights that all differ from their first values, so that each one shows in the outputs."""
+    from textvae.nn.weights import gather
+
+    rng = np.random.default_rng(5)
+    weights = {path: (0.5 + rng.random(array.shape)).astype(np.float32) if path.endswith(("scale", "gamma"))
+               else rng.normal(0, 0.5, array.shape).astype(np.float32) for path, array in gather(build(kind)).items()}
+    return TrainedNetwork(kind, SETTINGS[kind], weights)
+
+
+def tokens(sequences, post, split, size=11):
+    """``Tokens`` of lists of ids, with the row of each one's post and its split by index."""
+    from textvae.data import Tokens
+
+    post = np.array(post, np.int32)
+    position = np.array([np.sum(post[:row] == post[row]) for row in range(len(post))], np.int32)
+    ids = np.concatenate([np.array(own, np.int32) for own in sequences])
+    posts = int(post.max()) + 1
+    return Tokens(ids, np.cumsum([0, *map(len, sequences)], dtype=np.int64), post, position,
+                  np.array(split, np.uint8), tuple(map(str, range(posts))), ((),) * posts, {"size": size})
+
+
+def same_bits(one, other):
+    """Whether two trained networks, as saved, are equal to the last bit."""
+    return (one.settings == other.settings and one.metrics == other.metrics and one.history == other.history
+            and one.plot == other.plot and one.weights.keys() == other.weights.keys()
+            and all(array.tobytes() == other.weights[path].tobytes() for path, array in one.weights.items()))
+
+
+def batch(kind, rng, size=4):
+    """Training inputs of one batch."""
+    real = np.arange(5)[None] < rng.integers(2, 6, size)[:, None]
+    ids = (rng.integers(4, 11, (size, 5)) * real).astype(np.int32)
+    shifted = {"decoder": np.pad(ids, ((0, 0), (1, 0)), constant_values=1), "target": np.pad(ids, ((0, 0), (0, 1)))}
+    shifted["target"][np.arange(size), real.sum(axis=1)] = 2
+    if kind == "embedding_vae":
+        return {"vectors": rng.normal(size=(size, 6)).astype(np.float32)}
+    if kind == "latent_transformer":
+        latents = rng.normal(size=(size, 6, 4)).astype(np.float32)
+        return {"inputs": latents[:, :-1], "targets": latents[:, 1:], "real": real.astype(np.float32)}
+    if kind == "word_transformer":
+        return shifted
+    return {**shifted, "encoder": ids, "applies": np.ones((size, 1), np.float32)}
+
+
+def outputs(network):
+    """Everything that a network computes without chance, float32 arrays by name."""
+    from textvae.nn import Compiled
+
+    given = batch(network.kind, np.random.default_rng(3))
+    z = np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32)
+    calls = {
+        "embedding_vae": {"posterior": given, "reconstruct": {"z": z}},
+        "sequence_vae": {"posterior": {"ids": given.get("encoder")},
+                         "score": {"decoder": given.get("decoder"), "target": given.get("target"), "z": z}},
+        "latent_transformer": {"predict_next": {"inputs": given.get("inputs")}},
+        "word_transformer": {"score": given, "logits": {"decoder": given.get("decoder")}},
+    }[network.kind]
+    found = {}
+    for name, inputs in calls.items():
+        result = Compiled(network, getattr(network, name)).run(**inputs)
+        parts = result if isinstance(result, list | tuple) else (result,)
+        found |= {f"{network.kind}/{name}/{i}": np.asarray(part) for i, part in enumerate(parts)}
+    return found
+
+
+if __name__ == "__main__":
+    from textvae.nn.weights import restore
+
+    saved = {kind: TrainedNetwork.load(Path(sys.argv[1]) / kind) for kind in SETTINGS}
+    np.savez(sys.argv[2], **{name: array for one in saved.values()
+                             for name, array in outputs(restore(one.kind, one.settings, one.weights)).items()})

@@ -1,0 +1,51 @@
+"""Batches by length."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textvae.nn.batching import WIDTHS, pad, plan
+
+LENGTHS = st.lists(st.integers(1, 700), max_size=80).map(lambda lengths: np.array(lengths, np.int64))
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(lengths=LENGTHS, batch_size=st.integers(1, 9), seed=st.none() | st.integers(0, 99))
+def test_every_sequence_stands_in_one_batch_that_is_wide_enough(lengths, batch_size, seed):
+    batches = plan(lengths, batch_size, None if seed is None else np.random.default_rng(seed))
+    met = np.concatenate([rows for rows, _ in batches]) if batches else np.zeros(0, int)
+    assert sorted(met.tolist()) == list(range(len(lengths)))
+    assert all(width >= lengths[rows].max() for rows, width in batches)
+    sizes = sorted(len(rows) for rows, _ in batches)
+    assert sizes[1:] == [batch_size] * (len(sizes) - 1)
+    assert len(sizes) == -(-len(lengths) // batch_size)
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(lengths=LENGTHS, batch_size=st.integers(1, 9))
+def test_each_width_has_one_batch_size_but_for_the_widest(lengths, batch_size):
+    batches = plan(lengths, batch_size)
+    widest = max((width for _, width in batches), default=0)
+    assert all(len(rows) == batch_size for rows, width in batches if width < widest)
+    assert all(width in WIDTHS or width % 64 == 0 for _, width in batches)
+
+
+def test_little_of_a_batch_is_padding():
+    lengths = np.random.default_rng(1).integers(4, 49, 5000)
+    cells = sum(len(rows) * width for rows, width in plan(lengths, 32))
+    assert lengths.sum() / cells > 0.9
+
+
+def test_the_order_follows_from_the_generator():
+    lengths = np.random.default_rng(1).integers(4, 49, 200)
+
+    def orders(seed):
+        return [rows.tolist() for rows, _ in plan(lengths, 8, np.random.default_rng(seed))]
+
+    assert orders(1) == orders(1) != orders(2)
+
+
+def test_pad_refuses_a_sequence_that_is_too_long():
+    with pytest.raises(ValueError, match="broadcast"):
+        pad([np.arange(5)], 4)

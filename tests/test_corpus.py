@@ -1,0 +1,144 @@
+"""The corpus stage: what is kept, dropped and counted, on small folders and on real corpora."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from textvae.config import CorpusConfig
+from textvae.data import Corpus
+from textvae.errors import ConfigError, InputError
+from textvae.progress import Progress
+from textvae.readers.files import find
+from textvae.stages import corpus
+
+REAL = Path("/work/shared/data")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="the real corpora are not here")
+
+
+def read(path: Path | str, **settings: object) -> Corpus:
+    config = CorpusConfig(path=str(path), **settings)  # type: ignore[arg-type]
+    return corpus.run(config, seed=1, progress=Progress(), scratch=Path())
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_posts_duplicates_and_rejections_are_counted(tmp_path: Path) -> None:
+    write(tmp_path, a_md="---\ntags: [x]\nauthor: Ann\n---\nOne two.", b_md="One  two.", c_txt="Three", d_md="")
+    found = read(tmp_path)
+    assert [post.id for post in found.posts] == ["a.md", "c.txt"]
+    assert found.metrics == {
+        "files": 4, "posts": 2, "words": 3, "characters": 13, "rejected": 1, "empty": 1,
+        "rejected_reasons": {"no text": 1}, "splits": {}, "authors": 1, "labels": 1, "top_labels": {"tag=x": 1},
+        "duplicates": 1}
+    assert [(item.source, item.reason) for item in found.rejected] == [("d.md", "no text")]
+    assert len(read(tmp_path, duplicates="keep").posts) == 3
+
+
+def test_a_corpus_survives_its_files(tmp_path: Path) -> None:
+    found = read(write(tmp_path / "posts", a_md="One.", b_md=""))
+    (tmp_path / "saved").mkdir()
+    found.save(tmp_path / "saved")
+    assert Corpus.load(tmp_path / "saved") == found
+
+
+def test_splits_given_by_files(tmp_path: Path) -> None:
+    write(tmp_path, train_txt="a\na\nb\nc\n", valid_txt="b\nd\nd\n", test_txt="c\nd\n")
+    found = read(tmp_path / "train.txt", validation=str(tmp_path / "valid.txt"), test=str(tmp_path / "test.txt"))
+    assert [(post.text, post.split) for post in found.posts] == [("a", "train"), ("a", "train"), ("b", "validation"),
+                                                                 ("c", "test"), ("d", "test")]
+    assert found.metrics["duplicates"] == 4
+    assert found.metrics["splits"] == {"test": 2, "train": 2, "validation": 1}
+    kept = read(tmp_path / "train.txt", test=str(tmp_path / "test.txt"), duplicates="keep")
+    assert [post.split for post in kept.posts] == ["train"] * 4 + ["test"] * 2
+
+
+def test_two_splits_may_have_files_of_one_name(tmp_path: Path) -> None:
+    write(tmp_path, train__a_md="One.", test__a_md="Two.")
+    found = read(tmp_path / "train", test=str(tmp_path / "test"))
+    assert [post.id for post in found.posts] == ["a.md", "test/a.md"]
+
+
+def test_labels_by_file_ending(tmp_path: Path) -> None:
+    write(tmp_path, s_0="bad\n", s_1="good\n", s_2="so so\n")
+    found = read(f"{tmp_path}/s.*", file_labels=(".0 mood=low", ".1 mood=high"))
+    assert [(post.text, post.labels) for post in found.posts] == [("bad", ("mood=low",)), ("good", ("mood=high",)),
+                                                                  ("so so", ())]
+    with pytest.raises(ConfigError, match="ENDING KEY=VALUE"):
+        read(f"{tmp_path}/s.*", file_labels=(".0",))
+
+
+def test_a_corpus_without_a_text_says_why(tmp_path: Path) -> None:
+    write(tmp_path, a_md="", b_md="---\ndraft: true\n---\nText.")
+    with pytest.raises(InputError, match=r"2 inputs rejected \(a.md: no text; b.md: draft\)"):
+        read(tmp_path)
+
+
+def test_the_fingerprint_follows_what_is_read(tmp_path: Path) -> None:
+    write(tmp_path, posts__a_md="One.", posts__b_md="Two.", test_txt="Three.")
+    config = CorpusConfig(path=str(tmp_path / "posts"), test=str(tmp_path / "test.txt"))
+    seen = {corpus.fingerprint(config)}
+    write(tmp_path, posts__picture_png="not read")
+    assert corpus.fingerprint(config) in seen
+    for change in ({"posts__a_md": "One!"}, {"test_txt": "Four."}, {"posts__c_md": "New."}):
+        write(tmp_path, **change)
+        assert corpus.fingerprint(config) not in seen
+        seen.add(corpus.fingerprint(config))
+    (tmp_path / "posts/a.md").rename(tmp_path / "posts/aa.md")
+    assert corpus.fingerprint(config) not in seen
+    with pytest.raises(InputError, match="no such file or folder"):
+        corpus.fingerprint(CorpusConfig(path=str(tmp_path / "none")))
+
+
+def test_the_sample_corpora() -> None:
+    lee = read("sample:lee")
+    assert (lee.metrics["posts"], lee.metrics["duplicates"], lee.metrics["rejected"]) == (293, 7, 0)
+    posts = read("sample:posts")
+    assert (posts.metrics["posts"], posts.metrics["rejected"], posts.metrics["empty"]) == (12, 0, 0)
+    assert all(post.date.startswith("2025-") and 140 < len(post.text.split()) < 260 for post in posts.posts)
+    assert not re.search(r"[{}<>*`\[\]|]|https?:|figure|newsletter|flour 50 g", " ".join(p.text for p in posts.posts))
+    counts = {format: read("sample:tables", format=format).metrics["posts"] for format in ("table", "jsonl")}
+    assert counts == {"table": 40, "jsonl": 10}
+
+
+@real
+def test_18f_reads_as_prose() -> None:
+    listed = find(str(REAL / "blogs/18f"))
+    assert Counter(type(item).__name__ for item in listed) == {"Source": 509, "Rejected": 2}
+    found = read(f"{REAL}/blogs/18f/content/posts/2016*.md")  # a fifth of them, for the sake of time
+    assert (found.metrics["posts"], found.metrics["rejected"]) == (len(found.posts), 0)
+    assert len(found.posts) > 80
+    assert all(post.date and post.title for post in found.posts)
+    text = "\n".join(post.text for post in found.posts)
+    for leftover in (r"\{%", r"\]\(", r"<div", r"&nbsp;", r"&#\d", r"\*\*", r"\{\.[a-z]", r"https?://\w"):
+        assert not re.search(leftover, text), leftover
+
+
+@real
+def test_the_airline_tweets_are_accounted_for_row_by_row() -> None:
+    found = read(REAL / "tables/tweets_airline/Tweets.csv")
+    metrics = found.metrics
+    assert metrics["posts"] + metrics["duplicates"] + metrics["rejected"] == 14_640
+    keys = {label.partition("=")[0] for post in found.posts for label in post.labels}
+    assert keys == {"airline_sentiment", "airline", "negativereason"}
+
+
+@real
+@pytest.mark.parametrize("folder", ["_posts", "_encodings", "_dates", "_tutorials", "win", "."])
+def test_jekylls_own_test_sources(folder: str) -> None:
+    found = read(REAL / "messy/jekyll_test/test/source" / folder)
+    assert found.metrics["posts"] > 0
+    assert all(item.reason for item in found.rejected)
+
+
+@real
+def test_a_folder_of_nothing_but_broken_posts() -> None:
+    with pytest.raises(InputError, match="not valid YAML"):
+        read(REAL / "messy/jekyll_test/test/source/_broken")

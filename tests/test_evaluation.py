@@ -1,0 +1,325 @@
+"""The evaluation: each part against a scripted writer whose numbers are known, and the stage against a tiny network."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from textvae import evaluate
+from textvae.config import EvaluationConfig
+from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
+from textvae.errors import StoreError
+from textvae.evaluate import Judge, Subject
+from textvae.progress import Progress
+from textvae.stages import evaluation
+from textvae.text import tokenizer
+from textvae.text.language_model import KneserNey
+
+CONFIG = EvaluationConfig(sequences=0, iw_samples=4, iw_sequences=0, samples=8, variations=2, sources=3, shown=4)
+TRAIN = ["the cat sat on the mat today", "a dog ran in the park today", "the bird sang in a tree alone",
+         "one cat ran on the grass again", "a bird sat in the park alone", "the dog sang on a mat again"] * 5
+TEST = ["the cat ran in the park again", "a bird sang on the mat today", "one dog sat in a tree alone",
+        "the dog ran on the grass", "a cat"]
+WORDS = tokenizer.train(TRAIN, level="whitespace", vocabulary=300)
+
+
+def corpus(train: list[str] = TRAIN, test: list[str] = TEST, *, validation: int = 4) -> Tokens:
+    texts = [*train, *train[:validation], *test]
+    ids = [np.array(WORDS.encode(text), np.int32) for text in texts]
+    count = len(texts)
+    rows = np.arange(count, dtype=np.int32)
+    split = np.array([0] * len(train) + [1] * validation + [2] * len(test), np.uint8)
+    return Tokens(ids=np.concatenate(ids), offsets=np.cumsum([0, *map(len, ids)]).astype(np.int64),
+                  post=rows // 2, position=rows % 2, split=split,
+                  post_ids=tuple(f"post{i}" for i in range(count // 2 + 1)),
+                  post_labels=((),) * (count // 2 + 1), tokenizer=WORDS.to_json())
+
+
+class ScriptedWriter:
+    """Says what it is told to; each text's likelihood under it is known."""
+
+    constraints: tuple[dict[str, Any], ...] = ()
+    max_length = 9
+    tokenizer = WORDS
+
+    def __init__(self, sampled: list[str] | None = None) -> None:
+        self.sampled = sampled or TRAIN[:2]
+        self.scored: list[int] = []
+
+    def texts(self, sequences: list[Any]) -> list[str]:
+        return [WORDS.decode(ids) for ids in sequences]
+
+    def score(self, sequences: list[np.ndarray], z: np.ndarray) -> np.ndarray:
+        self.scored.append(len(sequences))
+        return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
+
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str) -> list[np.ndarray]:
+        said = TEST if sampler == "greedy" else self.sampled
+        return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
+
+    def vary_many(self, texts: list[str], n: int, *, constraint: str | None = None, **kwargs: Any) -> list[list[Any]]:
+        squared = dict.fromkeys(("near", "far"), 0.5 if constraint else 2.0)
+        same, other = (SimpleNamespace(text=text, distance=1.0, log_prob=-2.0, constraints=squared)
+                       for text in ("a bird sang alone", "the dog ran again"))
+        return [[same, same] if i == 0 else [replaced(same, text), other] if i == 1 else [same, other]
+                for i, text in enumerate(texts)]
+
+    def interpolate(self, a: str, b: str, steps: int, *, seed: int) -> list[str]:
+        return [a, *["between"] * (steps - 2), b]
+
+
+def replaced(item: SimpleNamespace, text: str) -> SimpleNamespace:
+    return SimpleNamespace(**{**vars(item), "text": text})
+
+
+def subject(writer: Any = None, *, tokens: Tokens | None = None, config: EvaluationConfig = CONFIG,
+            mean: np.ndarray | None = None, log_var: float = 0.0) -> Subject:
+    tokens = tokens or corpus()
+    mean = np.zeros((len(tokens), 2), np.float32) if mean is None else mean.astype(np.float32)
+    latents = Latents(mean, np.full_like(mean, log_var))
+    vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
+    return Subject(config, tokens, CompressedVectors(vectors, TrainedNetwork("embedding_vae", {}, {})), latents,
+                   writer or ScriptedWriter(), 1)
+
+
+def values(found: evaluate.Metrics) -> dict[str, Any]:
+    return {name: own["value"] for name, own in found.items()}
+
+
+# -- likelihood ------------------------------------------------------------------------------------------------
+
+
+def test_a_collapsed_uniform_model_has_the_perplexity_of_its_vocabulary():
+    found = values(evaluate.likelihood(subject()))
+    assert found["test_predictions"] == sum(len(text.split()) + 1 for text in TEST)
+    assert found["elbo_ppl"] == pytest.approx(WORDS.size) == found["iw_ppl"]
+    assert found["kl"] == found["active_units"] == 0
+    assert found["mutual_information"] == pytest.approx(0, abs=0.8)  # five sequences only
+    assert found["elbo_nll"] == pytest.approx(found["reconstruction"] + found["kl"])
+
+
+class GaussianWriter(ScriptedWriter):
+    """x, the number of a sequence's first token, is drawn from N(z, 1): -log p(x) is known."""
+
+    def score(self, sequences: list[np.ndarray], z: np.ndarray) -> np.ndarray:
+        x = np.array([sequence[0] for sequence in sequences], np.float64)
+        return 0.5 * (math.log(2 * math.pi) + (x - z[:, 0]) ** 2)
+
+
+def test_the_importance_weighted_bound_is_exact_where_the_posterior_is(monkeypatch):
+    tokens = corpus()
+    first = tokens.ids[tokens.offsets[:-1]].astype(float)
+    exact = np.mean(0.5 * math.log(4 * math.pi) + first[tokens.rows("test")] ** 2 / 4)
+    own = subject(GaussianWriter(), tokens=tokens, mean=first[:, None] / 2, log_var=math.log(0.5))
+    whole = values(evaluate.likelihood(own))
+    assert whole["iw_nll"] == pytest.approx(exact, rel=1e-5) == whole["iw_elbo_nll"]
+    module = evaluate.likelihood.__globals__  # the function hides the module of its name
+    monkeypatch.setitem(module, "AT_ONCE", 8)  # two sequences of four samples at a time
+    assert values(evaluate.likelihood(own))["iw_nll"] == whole["iw_nll"]
+    monkeypatch.setitem(module, "AT_ONCE", 3)  # not even the samples of one sequence
+    assert values(evaluate.likelihood(own))["iw_nll"] == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_posterior_that_is_off_makes_the_bounds_looser_in_order():
+    tokens = corpus(test=TEST * 40)
+    first = tokens.ids[tokens.offsets[:-1]].astype(float)
+    off = subject(GaussianWriter(), tokens=tokens, mean=first[:, None] / 2 + 0.7, log_var=math.log(0.8),
+                  config=replace(CONFIG, iw_samples=60))
+    found = values(evaluate.likelihood(off))
+    exact = np.mean(0.5 * math.log(4 * math.pi) + first[tokens.rows("test")] ** 2 / 4)
+    assert exact - 0.05 < found["iw_nll"] < found["iw_elbo_nll"]
+    assert found["iw_elbo_nll"] == pytest.approx(found["elbo_nll"], abs=0.2)
+
+
+def test_only_as_many_sequences_as_asked_for_are_measured():
+    config = replace(CONFIG, sequences=3, iw_sequences=2)
+    own = subject(config=config)
+    found = evaluate.likelihood(own)
+    assert found["test_sequences"]["value"] == 3
+    assert own.writer.scored == [3, 2 * config.iw_samples]
+    assert "over 2 test sequences" in found["iw_nll"]["definition"] and "4 importance" in found["iw_nll"]["definition"]
+    assert set(own.rows) < set(own.tokens.rows("test"))
+
+
+# -- texts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_perfect_reconstruction():
+    found, rows = evaluate.reconstruction(subject())
+    assert values(found) == {"reconstruction_bleu": pytest.approx(100), "reconstruction_exact": 1}
+    assert len(rows) == CONFIG.shown and rows[0]["source"] == rows[0]["text"] == TEST[0]
+    assert rows[0]["nats_per_token"] == pytest.approx(math.log(WORDS.size))
+
+
+def test_samples_that_are_copied_or_cut_off_are_counted():
+    own = subject(ScriptedWriter([TRAIN[0], "cat cat cat cat cat cat cat cat cat", TEST[0], TEST[1]]))
+    found, rows, lengths = evaluate.samples(own, Judge.of_training(own))
+    assert found["sample_verbatim"]["value"] == 0.25
+    assert found["real_verbatim"]["value"] == 0
+    assert found["sample_ended"]["value"] == 0.75
+    assert lengths.tolist() == [7, 9, 7, 7] * 2
+    assert rows[0]["text"] == TRAIN[0]
+    # Five of each: both sides have as many as there are test sequences.
+    assert "over 5 samples" in found["sample_distinct_1"]["definition"]
+    assert found["sample_self_bleu"]["value"] > found["real_self_bleu"]["value"]
+
+
+def test_a_judge_finds_shuffled_words_worse_and_copies_better():
+    own = subject()
+    judge = Judge.of_training(own)
+    real, shuffled = (judge.perplexity(own.encode(side), seed=1) for side in
+                      (TRAIN[:6], [" ".join(reversed(text.split())) for text in TRAIN[:6]]))
+    assert real.value < shuffled.value
+
+
+def test_a_judge_that_knows_less_is_no_better():
+    rng = np.random.default_rng(0)
+    texts = [4 + np.minimum(rng.zipf(1.6, size=8), 200).astype(np.int32) for _ in range(300)]
+    few, many, held_out = texts[:5], texts[:250], texts[250:]
+    plain = [KneserNey.train([text.tolist() for text in side]).perplexity(text.tolist() for text in held_out)
+             for side in (few, many)]
+    judged = [Judge(side, 204).perplexity(held_out, seed=1).value for side in (few, many)]
+    assert plain[0] < plain[1]  # the trap: one cheap class for all that it never met
+    assert judged[0] > judged[1]
+
+
+def test_variations_are_counted_as_scripted():
+    writer = ScriptedWriter()
+    writer.constraints = ({"name": "near", "kind": "near", "threshold": 1.0},
+                          {"name": "far", "kind": "far", "threshold": 1.0})
+    own = subject(writer)
+    found, rows = evaluate.variations(own, Judge.of_training(own))
+    share = values(found)
+    assert share["variation_found"] == 1
+    assert share["variation_identical"] == pytest.approx(1 / 6)  # one of the second source's two
+    assert share["variation_duplicates"] == pytest.approx(1 / 6)  # the first source's second
+    assert share["satisfied_near"] == 1 and share["unasked_near"] == 0
+    assert share["satisfied_far"] == 0 and share["unasked_far"] == 1
+    assert share["variation_cosine"] > share["other_cosine"] - 1
+    assert len(rows) == 3 and rows[0]["variations"][0]["nats_per_token"] == 2.0
+    assert all(6 <= len(row["source"].split()) <= 25 for row in rows)
+    assert math.isfinite(share["variation_ppl"]) and math.isfinite(share["shuffled_ppl"])
+
+
+def test_a_writer_that_finds_nothing_is_reported_and_breaks_nothing():
+    class Silent(ScriptedWriter):
+        def vary_many(self, texts: list[str], n: int, **kwargs: Any) -> list[list[Any]]:
+            return [[] for _ in texts]
+
+    own = subject(Silent())
+    found, rows = evaluate.variations(own, Judge.of_training(own))
+    assert found["variation_found"]["value"] == 0
+    assert math.isnan(found["variation_bleu"]["value"]) and found["variation_bleu"]["low"] is None
+    assert "nothing that differs" in page(texts={"variations": rows})
+
+
+def test_sources_are_of_medium_length_where_there_are_such():
+    long = ["the cat sat"] * 3 + [TEST[0]]
+    assert evaluate.pick_sources(subject(tokens=corpus(test=long))) == [TEST[0]]
+    assert set(evaluate.pick_sources(subject(tokens=corpus(test=["a cat", "a zebra"])))) == {"a cat", "a <unk>"}
+
+
+def test_interpolations_join_two_sources():
+    rows = evaluate.interpolations(subject())
+    assert len(rows) == 1 and rows[0]["texts"][0] == rows[0]["a"] != rows[0]["b"] == rows[0]["texts"][-1]
+
+
+# -- report ----------------------------------------------------------------------------------------------------
+
+
+def page(found: evaluate.Metrics | None = None, texts: dict[str, Any] | None = None, **kwargs: Any) -> str:
+    shown = {"samples": [], "reconstructions": [], "variations": [], "interpolations": [], **(texts or {})}
+    number = {"kl": evaluate.entry(1.5, "nats", "a <b>definition</b>")}
+    return evaluation.render(number if found is None else found, shown, {"Tokens": "<i>many</i>"},
+                             kwargs.get("curves", []), [])
+
+
+def test_whatever_a_text_holds_the_report_shows_it_as_text():
+    evil = "<script>alert('x')</script> & \"quotes\" </td>"
+    row = {"text": evil, "distance": 1.0, "nats_per_token": 2.0, "constraints": {"<b>name": 1.0}}
+    html = page(texts={
+        "samples": [{"text": evil, "nats_per_token": 1.0}],
+        "reconstructions": [{"source": evil, "text": evil, "bleu": 1.0, "nats_per_token": 1.0}],
+        "variations": [{"source": evil, "variations": [row]}],
+        "interpolations": [{"a": evil, "b": evil, "texts": [evil]}]}, curves=[(evil, b"png")])
+    assert "<script" not in html and "<b>name" not in html and "<i>many" not in html and "<b>def" not in html
+    assert html.count("&lt;script&gt;") >= 9
+
+
+def test_the_report_needs_nothing_outside_itself():
+    html = page(curves=[("Sequence VAE", b"\x89PNG")])
+    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?\s*(https?:)?//""", html)
+    assert re.findall(r'src="([^"]{22})', html) == ["data:image/png;base64,"]
+    assert "@import" not in html and "<link" not in html and "<script" not in html
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.5, "0.5"), (12345.6, "12,346"), (math.nan, "–"), (-2.0, "-2")])
+def test_numbers_read_well(value: float, shown: str):
+    assert evaluation.number(value) == shown
+
+
+# -- the stage -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained() -> TrainedNetwork:
+    from textvae import nn
+    from textvae.nn.weights import gather
+
+    network = nn.NETWORKS["sequence_vae"](
+        vocabulary=WORDS.size, embedding=4, hidden=6, latent=3, max_length=9, seed=1,
+        constraints=[{"name": "cats", "kind": "near", "threshold": 1.0}])
+    return TrainedNetwork("sequence_vae", dict(network.settings), gather(network), {"parameters": 10, "best_epoch": 1})
+
+
+def run(trained: TrainedNetwork, tokens: Tokens, folder: Path, seed: int = 1) -> Evaluation:
+    from textvae.writer import Writer
+
+    mean, log_var = Writer(tokens.tokenizer, trained).encode_ids([tokens.sequence(row) for row in range(len(tokens))])
+    vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
+    embedding = TrainedNetwork("embedding_vae", {}, {}, {"kl_held_out": 2.5})
+    none = TrainedNetwork("latent_transformer", {}, {}, {"trained": False, "reason": "nothing <to> learn"})
+    config = replace(CONFIG, iw_samples=2, samples=4, sources=2)
+    return evaluation.run(config, tokens, CompressedVectors(vectors, embedding), trained, Latents(mean, log_var), none,
+                          replace(none, kind="word_transformer"), seed=seed, progress=Progress(), scratch=folder)
+
+
+def test_the_stage_measures_everything_twice_the_same_and_keeps_it(trained: TrainedNetwork, tmp_path: Path):
+    first = run(trained, corpus(), tmp_path)
+    assert run(trained, corpus(), tmp_path) == first
+    for name, own in first.metrics.items():
+        assert list(own) == ["value", "low", "high", "unit", "definition"], name
+        assert own["definition"] and own["unit"], name
+        if own["low"] is not None:
+            assert own["low"] <= own["high"], name
+    assert {"iw_ppl", "mutual_information", "sample_reverse_ppl", "variation_bleu", "satisfied_cats",
+            "embedding_vae_kl"} <= first.metrics.keys()
+    assert len(first.metrics["kl_per_dimension"]["value"]) == 3
+    assert all(first.texts[name] for name in ("samples", "reconstructions", "variations", "interpolations"))
+    assert first.report.count("data:image/png;base64,") == 3
+    assert "nothing &lt;to&gt; learn" in first.report
+    first.save(tmp_path)
+    loaded = Evaluation.load(tmp_path)
+    assert loaded.report == first.report and loaded.texts == first.texts
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(StoreError, match=r"metrics\.json"):
+        Evaluation.load(tmp_path)
+
+
+def test_without_a_test_split_nothing_is_measured_on_another(trained: TrainedNetwork, tmp_path: Path):
+    done = run(trained, corpus(test=[]), tmp_path)
+    assert run(trained, corpus(test=[]), tmp_path, seed=2).texts != done.texts
+    assert done.metrics == {}
+    assert "no test split" in done.report
+    assert done.texts["samples"] and not done.texts["reconstructions"] and not done.texts["variations"]
+
+
+def test_a_single_short_test_sequence_is_enough(trained: TrainedNetwork, tmp_path: Path):
+    done = run(trained, corpus(test=["cat"]), tmp_path)
+    assert done.metrics["test_sequences"]["value"] == 1
+    assert done.texts["interpolations"] == []

@@ -1,0 +1,182 @@
+"""The training loop: what is kept, and that a killed training ends as one that was not."""
+
+from contextlib import contextmanager
+
+import networks
+import numpy as np
+import pytest
+
+from textvae.errors import TextvaeError
+from textvae.progress import Progress
+
+EPOCHS = 4
+
+
+class Killer(Progress):
+    """Stops the process, as Ctrl-C does, at the given batch of the given epoch, both from 1; listens to the news."""
+
+    def __init__(self, epoch=0, batch=0):
+        self.epoch, self.batch, self.news, self.tasks = epoch, batch, [], []
+
+    @contextmanager
+    def task(self, label, total=None):
+        self.tasks.append(label)
+        done = 0
+
+        def advance(steps=1, **shown):
+            nonlocal done
+            done += steps
+            if f"epoch {self.epoch}/" in label and done == self.batch:
+                raise KeyboardInterrupt
+
+        yield advance
+
+    def say(self, message):
+        self.news.append(message)
+
+
+def train(kind, scratch, *, progress=None, learning_rate=0.05, validation=1, **options):
+    """Fit a freshly built network; gives it and what fit returned."""
+    import keras
+
+    from textvae.nn.training import fit
+
+    network = networks.build(kind)
+    network.compile(optimizer=keras.optimizers.Adam(learning_rate), jit_compile=False)
+
+    def batches(epoch):
+        rng = np.random.default_rng(epoch)
+        return [networks.batch(kind, rng) for _ in range(3)]
+
+    def held_out():
+        return [networks.batch(kind, np.random.default_rng(99)) for _ in range(validation)]
+
+    arguments = {"epochs": EPOCHS, "patience": EPOCHS, **options}
+    return network, fit(network, batches, held_out, steps=3, scratch=scratch, progress=progress or Progress(),
+                        **arguments)
+
+
+def bits(network):
+    from textvae.nn.weights import gather
+
+    return {path: array.tobytes() for path, array in gather(network).items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Kind -> weights and history of a training that nobody disturbed."""
+    found = {}
+
+    def get(kind):
+        if kind not in found:
+            network, fitted = train(kind, tmp_path_factory.mktemp(kind))
+            found[kind] = bits(network), fitted
+        return found[kind]
+
+    return get
+
+
+@pytest.mark.parametrize("epoch, batch", [(1, 2), (2, 1), (3, 3)])
+def test_killed_training_ends_as_one_that_was_not(whole, tmp_path, epoch, batch):
+    with pytest.raises(KeyboardInterrupt):
+        train("embedding_vae", tmp_path, progress=Killer(epoch, batch))
+    progress = Killer()
+    network, fitted = train("embedding_vae", tmp_path, progress=progress)
+    assert (bits(network), fitted) == whole("embedding_vae")
+    assert len(progress.tasks) == EPOCHS - epoch + 1
+    assert progress.news == ([f"embedding_vae: resuming after epoch {epoch - 1}"] if epoch > 1 else [])
+
+
+@pytest.mark.parametrize("kind", ["sequence_vae", "latent_transformer", "word_transformer"])
+def test_dropout_and_sampling_go_on_where_they_were(whole, tmp_path, kind):
+    with pytest.raises(KeyboardInterrupt):
+        train(kind, tmp_path, progress=Killer(3, 2))
+    network, fitted = train(kind, tmp_path)
+    assert (bits(network), fitted) == whole(kind)
+
+
+def test_killed_between_epochs_and_in_the_middle_of_writing(whole, tmp_path):
+    def stop(epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("embedding_vae", tmp_path, before_epoch=stop)
+    (tmp_path / "checkpoint.tmp").write_bytes(b"half a checkpoint")
+    network, fitted = train("embedding_vae", tmp_path)
+    assert (bits(network), fitted) == whole("embedding_vae")
+
+
+def test_a_finished_training_is_not_done_again(whole, tmp_path):
+    train("embedding_vae", tmp_path)
+    progress = Killer()
+    network, fitted = train("embedding_vae", tmp_path, progress=progress)
+    assert progress.tasks == []
+    assert (bits(network), fitted) == whole("embedding_vae")
+
+
+def follow(values):
+    """A monitor that reads made-up values instead of the loss."""
+    return lambda row: values[int(row["epoch"]) - 1]
+
+
+def test_stops_after_patience_and_keeps_the_best_weights(tmp_path):
+    (tmp_path / "long").mkdir()
+    (tmp_path / "short").mkdir()
+    network, fitted = train("embedding_vae", tmp_path / "long", epochs=9, patience=2,
+                            monitor=follow([3.0, 2.0, 2.5, 2.0, 1.0]))
+    assert (fitted.best_epoch, len(fitted.history)) == (2, 4)  # an equal value is not a better one
+    two, _ = train("embedding_vae", tmp_path / "short", epochs=2, monitor=follow([3.0, 2.0]))
+    assert bits(network) == bits(two)
+    assert fitted.best == fitted.history[1]
+
+
+def test_resumed_training_remembers_its_patience(tmp_path):
+    monitor = follow([1.0, 2.0, 3.0, 0.0])
+    with pytest.raises(KeyboardInterrupt):
+        train("embedding_vae", tmp_path, epochs=9, patience=2, monitor=monitor, progress=Killer(3, 1))
+    _, fitted = train("embedding_vae", tmp_path, epochs=9, patience=2, monitor=monitor)
+    assert (fitted.best_epoch, len(fitted.history)) == (1, 3)
+
+
+def test_epochs_that_settle_are_never_the_best(tmp_path):
+    _, fitted = train("embedding_vae", tmp_path, epochs=9, patience=2, settle=3,
+                      monitor=follow([0.0, 0.1, 0.2, 5.0, 4.0, 6.0, 7.0]))
+    assert (fitted.best_epoch, len(fitted.history)) == (5, 7)
+
+
+def test_without_validation_the_last_epoch_is_the_best(tmp_path):
+    _, fitted = train("embedding_vae", tmp_path, validation=0, patience=1)
+    assert fitted.best_epoch == EPOCHS
+    assert not any(name.startswith("val_") for name in fitted.best)
+
+
+def test_history_has_every_term_of_both_splits(whole):
+    terms = {"loss", "reconstruction", "kl", "kl_free", "constraint_kind"}
+    for number, row in enumerate(whole("sequence_vae")[1].history, 1):
+        assert row.keys() == {"epoch", *terms, *(f"val_{term}" for term in terms)}
+        assert row["epoch"] == number
+
+
+def test_history_averages_over_sequences_not_over_batches(tmp_path):
+    from textvae.nn.training import fit
+
+    rng = np.random.default_rng(7)
+    big, small = networks.batch("embedding_vae", rng, 6), networks.batch("embedding_vae", rng, 2)
+
+    def tested(batches):
+        import keras
+
+        network = networks.build("embedding_vae")
+        network.compile(optimizer=keras.optimizers.Adam(0.0), jit_compile=False)
+        (tmp_path / "checkpoint.npz").unlink(missing_ok=True)
+        return fit(network, lambda epoch: [big], lambda: batches, epochs=1, patience=1, steps=1, scratch=tmp_path,
+                   progress=Progress()).best["val_kl"]
+
+    assert tested([big, small]) == pytest.approx((6 * tested([big]) + 2 * tested([small])) / 8, rel=1e-6)
+
+
+def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(TextvaeError, match=r"the loss became (nan|inf) in epoch 1 \(lower its learning_rate"):
+        train("embedding_vae", tmp_path, learning_rate=1e30)
+    assert not (tmp_path / "checkpoint.npz").exists()

@@ -1,0 +1,109 @@
+"""The writer on an untrained network: what it writes is noise, how it writes it is not."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textvae.data import TrainedNetwork
+from textvae.errors import InputError, TextvaeError
+from textvae.text import tokenizer
+from textvae.writer import Writer
+
+TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
+
+
+@pytest.fixture(scope="module")
+def writer() -> Writer:
+    from textvae import nn
+    from textvae.nn.weights import gather
+
+    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
+    network = nn.NETWORKS["sequence_vae"](
+        vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
+        constraints=[{"name": "cats", "kind": "near", "threshold": 0.25},
+                     {"name": "away", "kind": "far", "threshold": 4.0}])
+    network.centres.assign(np.array([[1.0, 0, 0], [0, 1.0, 0]], np.float32))
+    # Sharper than a new network's near-uniform softmax, so that latents matter.
+    network.start.kernel.assign(network.start.kernel * 4.0)
+    return Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)), run="test/1")
+
+
+def test_variations_differ_from_the_source_and_from_each_other(writer):
+    found = writer.vary(TEXTS[0], 5, seed=1, temperature=1.0)
+    assert len(found) == 5 and len({row.text for row in found}) == 5
+    assert all(row.text and row.text != TEXTS[0] and row.source == TEXTS[0] for row in found)
+    assert all(row.seed == 1 and row.run == "test/1" for row in found)
+    assert [row.log_prob for row in found] == sorted((row.log_prob for row in found), reverse=True)
+
+
+def test_distances_are_those_of_the_texts(writer):
+    mean, _ = writer.encode([TEXTS[0]])
+    for row in writer.vary(TEXTS[0], 3, seed=2, temperature=1.0):
+        own, _ = writer.encode([row.text])
+        assert row.distance == pytest.approx(float(np.linalg.norm(own - mean)), abs=1e-3)
+        assert row.constraints["cats"] == pytest.approx(float(((own[0] - [1, 0, 0]) ** 2).sum()), abs=1e-3)
+
+
+def test_a_seed_writes_the_same_again(writer):
+    one, again, other = (writer.vary(TEXTS[1], 4, seed=seed, temperature=1.0) for seed in (3, 3, 4))
+    assert one == again and [row.text for row in one] != [row.text for row in other]
+    assert writer.sample(4, seed=3) == writer.sample(4, seed=3)
+
+
+def test_many_sources_keep_their_order(writer):
+    found = writer.vary_many(TEXTS, 2, seed=1, temperature=1.0)
+    assert [[row.source for row in rows] for rows in found] == [[text] * 2 for text in TEXTS]
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(st.lists(st.lists(st.floats(-50, 50, width=32), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_latents_are_moved_into_the_region(rows):
+    z = np.array(rows, np.float32)
+    centre = np.array([1, 2, 3], np.float32)
+    near = Writer._inside(z, (centre, "near", 2.0))
+    assert (((near - centre) ** 2).sum(axis=1) <= 2.0 * 1.001).all()
+    inside = ((z - centre) ** 2).sum(axis=1) < 2.0
+    assert np.allclose(near[inside], z[inside], atol=1e-4)
+    apart = ((z - centre) ** 2).sum(axis=1) > 1e-6
+    far = Writer._inside(z, (centre, "far", 2.0))
+    assert (((far - centre) ** 2).sum(axis=1)[apart] >= 2.0 * 0.999).all()
+    assert Writer._inside(z, None) is z
+
+
+def test_constraints_are_named_or_refused(writer):
+    assert writer.vary(TEXTS[0], 2, seed=1, temperature=1.0, constraint="cats")
+    with pytest.raises(TextvaeError, match=r"no constraint 'dogs' \(it has: cats, away\)"):
+        writer.vary(TEXTS[0], 2, seed=1, constraint="dogs")
+
+
+def test_texts_that_do_not_fit_are_refused_by_name(writer):
+    with pytest.raises(InputError, match="has 12 tokens, and this model was trained on at most 9"):
+        writer.encode(["the cat " * 6])
+    with pytest.raises(InputError, match="nothing to read"):
+        writer.vary("  ", 2, seed=1)
+    with pytest.raises(TextvaeError, match="cannot write 0 variations"):
+        writer.vary(TEXTS[0], 0, seed=1)
+    assert writer.unknown("the zebra sat") == 1
+
+
+@pytest.mark.parametrize("spherical", [False, True])
+def test_an_interpolation_begins_and_ends_at_its_texts(writer, spherical):
+    mean, _ = writer.encode(TEXTS[:2])
+    found = writer.interpolate(*TEXTS[:2], 4, spherical=spherical, seed=1)
+    assert len(found) == 4
+    assert [found[0], found[-1]] == writer.decode(mean, seed=1)
+    with pytest.raises(TextvaeError, match="1 steps"):
+        writer.interpolate(*TEXTS[:2], 1, seed=1)
+
+
+def test_score_is_minus_the_log_probability_of_what_was_written(writer):
+    z = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    from textvae.decoding import Sampling
+
+    sequences, log_probs = writer._write(z, Sampling("temperature", 1.0), np.random.default_rng(1))
+    ended = [i for i, ids in enumerate(sequences) if 0 < len(ids) < writer.max_length]
+    assert ended
+    nats = writer.score([sequences[i] for i in ended], z[ended])
+    lengths = np.array([len(sequences[i]) + 1 for i in ended])
+    assert np.allclose(nats, -log_probs[ended] * lengths, rtol=1e-4)
