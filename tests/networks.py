@@ -1,4 +1,4 @@
-"""Tiny networks of every kind with inputs for each; as a script, computes what saved ones give on the backend that runs.
+"""Tiny networks of every kind with inputs for each; as a script, what saved ones give on the backend that runs.
 
 Usage: python tests/networks.py FOLDER OUT.npz, where FOLDER has a saved TrainedNetwork per kind.
 """

@@ -87,7 +87,7 @@ def test_killed_training_ends_as_one_that_was_not(whole, tmp_path, epoch, batch)
     assert progress.news == ([f"embedding_vae: resuming after epoch {epoch - 1}"] if epoch > 1 else [])
 
 
-@pytest.mark.parametrize("kind", ["sequence_vae", "latent_transformer", "word_transformer"])
+@pytest.mark.parametrize("kind", ["sequence_vae", "latent_transformer"])
 def test_dropout_and_sampling_go_on_where_they_were(whole, tmp_path, kind):
     with pytest.raises(KeyboardInterrupt):
         train(kind, tmp_path, progress=Killer(3, 2))

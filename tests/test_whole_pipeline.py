@@ -38,7 +38,6 @@ warmup_epochs = 1
 learning_rate = 0.01
 beta = 0.01
 free_bits = 0.0
-jit = false
 
 [[sequence_vae.constraints]]
 name = "cats"

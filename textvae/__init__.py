@@ -39,4 +39,4 @@ def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "
     chosen = runs.choose(store, run)
     tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
     devices.use(device)
-    return Writer(tokens.tokenizer, trained, run=f"{store.pipeline}/{chosen.number}")
+    return Writer.of(tokens, trained, run=f"{store.pipeline}/{chosen.number}")

@@ -81,7 +81,8 @@ class EmbeddingVAEConfig:
     latent: int = option(64, "numbers per compressed vector", least=1)
     hidden: int = option(256, "width of the hidden layer", least=1)
     # Neighbour survival on 18F's posts (7,649 tokens, 128 -> 64): PCA .54; similarity 0, 10, 100 at beta 0.05: .43,
-    # .82, .93; beta 0.01 with 100: .94. Leaving the mean in (SVD) keeps .95; on 68,000 tokens of news .19, .37, .52.
+    # .82, .93; beta 0.01 with 100: .94; SVD, which leaves the mean in: .95. On 6,508 tokens of Lee's news: PCA .18,
+    # these settings .36, SVD .52.
     beta: float = option(0.01, "weight of the KL", least=0.0)
     similarity: float = option(100.0, "weight of the term that keeps the cosines between words", least=0.0)
     epochs: int = option(40, "passes over the vocabulary", least=1)
@@ -126,7 +127,8 @@ class SequenceVAEConfig:
     batch_size: int = option(32, "sequences per step", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
     clip: float = option(5.0, "largest global gradient norm", least=0.0)
-    jit: bool = option(True, "compile with XLA: about 2 s per length bucket, then faster")
+    jit: bool = option(True, "compile with XLA: about 2 s per length bucket, then faster; without it a training "
+                       "that was stopped and resumed may differ in the last bits")
     tensorboard: str = option("", "folder for TensorBoard logs; needs textvae[tensorboard]")
     constraints: tuple[ConstraintConfig, ...] = option((), "constraint-distance penalties")
 

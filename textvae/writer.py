@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from textvae.data import UNKNOWN, TrainedNetwork
+from textvae.data import UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Decoder, Sampling
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
+from textvae.text import tokenizer as tokenizers
+from textvae.text.lexicon import Lexicon, repeated
 
 BATCH = 256  # sequences per step: the largest that 4 GB hold with a vocabulary of 30,000
 
@@ -44,6 +46,7 @@ class Writer:
         tokenizer: The tokenizer as JSON values, from ``Tokens.tokenizer``.
         trained: The artefact of the stage ``sequence_vae``.
         run: What to call the run in results.
+        lexicon: The corpus's words; variations with others are only kept where nothing better is found.
 
     Example::
 
@@ -52,10 +55,10 @@ class Writer:
             print(variation.text)
     """
 
-    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "") -> None:
+    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "",
+                 lexicon: Lexicon | None = None) -> None:
         from textvae.nn import Compiled
         from textvae.nn.weights import restore
-        from textvae.text import tokenizer as tokenizers
 
         self.tokenizer = tokenizers.load(tokenizer)
         self.network = restore(trained.kind, trained.settings, trained.weights)
@@ -63,10 +66,18 @@ class Writer:
         self.max_length: int = trained.settings["max_length"]
         self.latent: int = trained.settings["latent"]
         self.run = run
+        self.lexicon = lexicon
         self._centres = trained.weights["sequence_vae/centres"]
         self._decoder = Decoder(self.network, self.max_length)
         self._posterior = Compiled(self.network, self.network.posterior)
         self._score = Compiled(self.network, self.network.score)
+
+    @classmethod
+    def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
+        """The writer of a run, with the words of its training split as the lexicon."""
+        words = tokenizers.load(tokens.tokenizer)
+        lexicon = Lexicon(words.decode(tokens.sequence(row)) for row in tokens.rows("train"))
+        return cls(tokens.tokenizer, trained, run, lexicon)
 
     # -- texts and latents -----------------------------------------------------------------------------------------
 
@@ -145,9 +156,10 @@ class Writer:
                   ) -> list[list[Variation]]:
         """Write variations of each text.
 
-        Latents are drawn around each text's posterior mean and decoded, four for each that is wanted. What equals
-        the source, another candidate, or has no end is left out; of the rest those that the model finds most
-        fluent are kept. Where too few are left, latents are drawn from further away.
+        Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
+        the source or another candidate, or has no end, is left out. Of the rest those are kept that repeat no words
+        and invent none, and then those that are both fluent (``log_prob``) and near to the source (``distance``),
+        each measured against the other candidates. Where too few are left, latents are drawn from further away.
 
         Args:
             texts: The sources.
@@ -167,9 +179,9 @@ class Writer:
         strength = 1.0 if strength is None else strength
         region = self._region(constraint)
         mean, log_var = self.encode(texts)
-        found: list[dict[str, tuple[np.ndarray, float]]] = [{} for _ in texts]
+        found: list[dict[str, _Candidate]] = [{} for _ in texts]
         for attempt in range(ROUNDS):
-            short = [i for i in range(len(texts)) if len(found[i]) < 2 * n]
+            short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < 2 * n]
             if not short:
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
@@ -178,19 +190,23 @@ class Writer:
             z = mean[owners] + strength * WIDEN**attempt * np.exp(0.5 * log_var[owners]) * noise
             sequences, log_probs = self._write(self._inside(z, region), options, rng)
             for owner, ids, text, log_prob in zip(owners, sequences, self.texts(sequences), log_probs, strict=True):
-                ended = len(ids) < self.max_length
-                if text and ended and _folded(text) != _folded(texts[owner]):
-                    key = _folded(text)
-                    if key not in found[owner] or found[owner][key][1] < log_prob:
-                        found[owner][key] = (ids, float(log_prob))
-        kept = [sorted(own.values(), key=lambda pair: -pair[1])[:n] for own in found]
-        flat = self._variations([pair for own in kept for pair in own], seed)
+                if text and len(ids) < self.max_length and _folded(text) != _folded(texts[owner]):
+                    found[owner].setdefault(_folded(text), _Candidate(ids, text, float(log_prob), self._flaws(text)))
+        return self._best(texts, mean, found, n, seed)
+
+    def _best(self, texts: Sequence[str], mean: np.ndarray, found: list[dict[str, "_Candidate"]], n: int, seed: int
+              ) -> list[list[Variation]]:
+        candidates = [list(own.values()) for own in found]
+        latents, _ = self.encode_ids([one.ids for own in candidates for one in own])
         results, start = [], 0
-        for source, own, centre in zip(texts, kept, mean, strict=True):
-            rows = flat[start:start + len(own)]
+        for source, own, centre in zip(texts, candidates, mean, strict=True):
+            own_latents = latents[start:start + len(own)]
             start += len(own)
-            results.append([Variation(source, row.text, float(np.linalg.norm(z - centre)), row.log_prob,
-                                      row.constraints, seed, self.run) for row, z in rows])
+            distances = np.linalg.norm(own_latents - centre, axis=1)
+            appeal = _standardised(np.array([one.log_prob for one in own])) - _standardised(distances)
+            order = sorted(range(len(own)), key=lambda i: (own[i].flaws, -appeal[i]))[:n]
+            results.append([self._variation(source, own[i].text, float(distances[i]), own[i].log_prob, own_latents[i],
+                                            seed) for i in order])
         return results
 
     def sample(self, n: int = 5, *, seed: int, temperature: float | None = None, sampler: str = "nucleus",
@@ -200,8 +216,9 @@ class Writer:
         z = self._inside(rng.standard_normal((n, self.latent), np.float32), self._region(constraint))
         options = Sampling(sampler, 0.7 if temperature is None else temperature)
         sequences, log_probs = self._write(z, options, rng)
-        pairs = list(zip(sequences, map(float, log_probs), strict=True))
-        return [row for row, _ in self._variations(pairs, seed)]
+        latents, _ = self.encode_ids(sequences)
+        return [self._variation("", text, 0.0, float(log_prob), latent, seed)
+                for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True)]
 
     def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool = False, temperature: float = 0.0,
                     seed: int) -> list[str]:
@@ -232,15 +249,14 @@ class Writer:
         parts = [self._decoder.decode(z[start:start + BATCH], options, rng=rng) for start in range(0, len(z), BATCH)]
         return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])
 
-    def _variations(self, pairs: list[tuple[np.ndarray, float]], seed: int) -> list[tuple[Variation, np.ndarray]]:
-        if not pairs:
-            return []
-        means, _ = self.encode_ids([ids for ids, _ in pairs])
-        squared = ((means[:, None, :] - self._centres[None]) ** 2).sum(axis=-1)
-        names = [constraint["name"] for constraint in self.constraints]
-        return [(Variation("", text, 0.0, log_prob, dict(zip(names, map(float, row), strict=True)), seed, self.run), z)
-                for text, (_, log_prob), row, z in zip(self.texts([ids for ids, _ in pairs]), pairs, squared, means,
-                                                       strict=True)]
+    def _variation(self, source: str, text: str, distance: float, log_prob: float, latent: np.ndarray, seed: int
+                   ) -> Variation:
+        squared = ((latent - self._centres) ** 2).sum(axis=-1)
+        constraints = {own["name"]: float(value) for own, value in zip(self.constraints, squared, strict=True)}
+        return Variation(source, text, distance, log_prob, constraints, seed, self.run)
+
+    def _flaws(self, text: str) -> int:
+        return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
 
     def _region(self, name: str | None) -> tuple[np.ndarray, str, float] | None:
         if name is None:
@@ -264,9 +280,21 @@ class Writer:
         return np.asarray(centre + offset * factor, np.float32)
 
 
-CANDIDATES = 4  # drawn for each variation wanted
-ROUNDS = 5  # at most, each WIDEN times further from the source than the one before
+@dataclass(frozen=True)
+class _Candidate:
+    ids: np.ndarray
+    text: str
+    log_prob: float
+    flaws: int
+
+
+CANDIDATES = 8  # drawn for each variation wanted
+ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    return np.asarray((values - values.mean()) / (values.std() + 1e-6)) if len(values) else values
 
 
 def _folded(text: str) -> str:

@@ -18,7 +18,7 @@ def command_page() -> str:
     """The page of every command, as its --help prints it."""
     parts = ["# The command line", "",
              "Written by `make docs` from `textvae --help`; a test fails when it is stale.", ""]
-    root = click.Context(textvae, info_name="textvae", terminal_width=WIDTH)
+    root = click.Context(textvae, info_name="textvae", terminal_width=WIDTH, **textvae.context_settings)
     parts += _fenced(textvae.get_help(root))
     for name in COMMANDS:
         command = textvae.get_command(root, name)

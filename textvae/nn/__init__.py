@@ -1,5 +1,7 @@
 """Networks, losses, penalties and the training loop: plain numbers in, tensors out."""
 
+from typing import Any
+
 from textvae.nn import batching
 from textvae.nn.compiled import Compiled
 from textvae.nn.embedding_vae import EmbeddingVAE
@@ -7,6 +9,7 @@ from textvae.nn.latent_transformer import LatentTransformer
 from textvae.nn.sequence_vae import SequenceVAE
 from textvae.nn.word_transformer import WordTransformer
 
-NETWORKS = {network.kind: network for network in (EmbeddingVAE, SequenceVAE, LatentTransformer, WordTransformer)}
+NETWORKS: dict[str, Any] = {
+    network.kind: network for network in (EmbeddingVAE, SequenceVAE, LatentTransformer, WordTransformer)}
 
 __all__ = ["NETWORKS", "Compiled", "batching"]

@@ -82,7 +82,7 @@ class LatentTransformer(Network):
         return self.next_mean(hidden) * self.active, ops.clip(self.next_log_var(hidden), *LOG_VAR) * self.active
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
-        """Of each window, summed over its steps: ``nll`` in nats, ``squared`` error, and how many ``numbers`` they count.
+        """Of each window, summed over its steps: ``nll`` in nats, ``squared`` error, how many ``numbers`` they count.
 
         All in standardised units, over active dimensions.
         """

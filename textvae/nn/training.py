@@ -96,8 +96,8 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         _checkpoint(path, network, state, best)
         if logger is not None:
             logger.on_epoch_end(epoch, row)
-    for variable, value in zip(network.weights, best, strict=True):
-        variable.assign(value)
+    for variable, array in zip(network.weights, best, strict=True):
+        variable.assign(array)
     return Fitted(tuple(state["history"]), state["best_epoch"])
 
 
@@ -130,7 +130,7 @@ def _checkpoint(path: Path, network: Network, state: dict[str, Any], best: list[
     arrays |= {f"best{i:04d}": value for i, value in enumerate(best)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)
     aside = path.with_suffix(".tmp")
     with aside.open("wb") as out:
         out.write(buffer.getbuffer())

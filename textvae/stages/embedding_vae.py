@@ -54,7 +54,7 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
     network.start(train)
     steps = -(-len(train) // config.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
-    # Without XLA: 5.6 s for 40 epochs of 7,000 words with it, 2.3 s of them compiling; 4.6 s without.
+    # Without XLA: on two busy cores a step took 5 ms without it and 16 ms with it.
     network.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=False)
     fitted = fit(
         network,
@@ -103,7 +103,7 @@ def _measures(vectors: np.ndarray, mean: np.ndarray, log_var: np.ndarray, back: 
     centre = vectors[~held_out].mean(axis=0)
     variance = np.square(vectors[rows] - centre).mean()
     kl = 0.5 * (np.square(mean[rows]) + np.exp(log_var[rows]) - 1 - log_var[rows]).sum(axis=1)
-    return {"mse_held_out": float(error), "explained_variance_held_out": float(1 - error / variance) if variance else 0.0,
+    return {"mse_held_out": float(error), "explained_variance_held_out": float(1 - error / max(variance, 1e-12)),
             "kl_held_out": float(kl.mean()), "active_units_held_out": int((mean[rows].var(axis=0) > 0.01).sum())}
 
 
@@ -127,7 +127,8 @@ def _survival(vectors: np.ndarray, mean: np.ndarray, held_out: np.ndarray, k: in
         if held_out[queries].any():
             out[f"{name}neighbour_survival_held_out"] = float(kept[held_out[queries]].mean())
     rows = held_out if held_out.any() else np.ones(len(vectors), bool)
-    out["pca_mse_held_out"] = float(np.square(pca.inverse_transform(pca.transform(vectors[rows])) - vectors[rows]).mean())
+    back = pca.inverse_transform(pca.transform(vectors[rows]))
+    out["pca_mse_held_out"] = float(np.square(back - vectors[rows]).mean())
     return out
 
 

@@ -51,7 +51,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     """
     from textvae.writer import Writer
 
-    subject = Subject(config, tokens, compressed, latents, Writer(tokens.tokenizer, sequence_vae), seed)
+    subject = Subject(config, tokens, compressed, latents, Writer.of(tokens, sequence_vae), seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot)]
     found: Metrics = {}

@@ -34,8 +34,6 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
     Raises:
         ConfigError: ``width`` is not a multiple of ``heads``.
     """
-    import keras
-
     from textvae import nn, plots
     from textvae.nn.training import fit
     from textvae.nn.weights import gather
@@ -49,7 +47,7 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
     train, validation = tokens.rows("train"), tokens.rows("validation")
     network.start(compressed.vectors, _counts(tokens, train))
     steps = len(nn.batching.plan(tokens.lengths[train], config.batch_size))
-    # Without XLA: on two busy cores a step takes 0.1 s either way, and each of nine widths took 10 s to compile.
+    # Without XLA: on two busy cores a step took 0.1 s either way, and each of ten shapes 7 to 17 s to compile.
     network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=False)
     fitted = fit(
         network,

@@ -1,0 +1,37 @@
+"""The words that a corpus is written in, to tell invented ones apart."""
+
+import re
+from collections.abc import Iterable
+
+# A number is never misspelt, so words of letters alone are looked up.
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+class Lexicon:
+    """Every word of some texts, case folded.
+
+    A tokenizer of word pieces can put pieces together that make no word; this finds those.
+
+    Example:
+        >>> Lexicon(["The cat sat."]).invented("The cat satter, the catsat.")
+        ['satter', 'catsat']
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self.words = frozenset(word for text in texts for word in WORD.findall(text.casefold()))
+
+    def invented(self, text: str) -> list[str]:
+        """The words of a text that the corpus does not have, in order."""
+        return [word for word in WORD.findall(text.casefold()) if word not in self.words]
+
+
+def repeated(text: str) -> int:
+    """How many pairs of neighbouring words come again in a text, and how many words directly follow themselves.
+
+    Example:
+        >>> repeated("a good point to make a good point"), repeated("it is often often so")
+        (2, 1)
+    """
+    words = WORD.findall(text.casefold())
+    pairs = list(zip(words, words[1:], strict=False))
+    return len(pairs) - len(set(pairs)) + sum(one == two for one, two in set(pairs))
