@@ -12,8 +12,8 @@ from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
 
-TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=3, warmup_epochs=1, batch_size=8, jit=False, dropout=0.2, noise=0.2,
-                         constraints=(ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0),
+TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=3, warmup_epochs=1, batch_size=8, jit=False, dropout=0.2,
+                         noise=0.2, constraints=(ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0),
                                       ConstraintConfig(name="away", keyword="dog", kind="far", threshold=9.0,
                                                        weight=1.0, applies_to="all")))
 

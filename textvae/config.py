@@ -116,8 +116,8 @@ class SequenceVAEConfig:
     hidden: int = option(256, "width of the recurrent layers", least=1)
     latent: int = option(32, "dimensions of z", least=1)
     dropout: float = option(0.3, "share of inputs and outputs of the decoder set to zero", least=0.0, most=0.95)
-    word_dropout: float = option(0.2, "share of decoder input tokens replaced by the unknown token", least=0.0, most=1.0)
-    noise: float = option(0.1, "share of encoder input tokens deleted (denoising, Shen et al. 2020)", least=0.0, most=0.9)
+    word_dropout: float = option(0.2, "share of the decoder's inputs read as the unknown token", least=0.0, most=1.0)
+    noise: float = option(0.1, "share of the encoder's tokens deleted (Shen et al. 2020)", least=0.0, most=0.9)
     pretrain_epochs: int = option(0, "epochs as a plain autoencoder first (Li et al. 2019)", least=0)
     warmup_epochs: int = option(10, "epochs over which the KL's weight rises to beta", least=0)
     beta: float = option(1.0, "final weight of the KL", least=0.0)
@@ -303,7 +303,7 @@ def _value(hint: Any, value: Any, metadata: types.MappingProxyType[str, Any] | d
         close = difflib.get_close_matches(str(value), choices, n=1)
         raise ConfigError(f"{where}: {name} is {value!r}", f"did you mean {close[0]!r}?" if close
                           else f"one of: {', '.join(choices)}")
-    if least is not None and not value >= least or most is not None and not value <= most:
+    if (least is not None and not value >= least) or (most is not None and not value <= most):
         bounds = f"at least {least:g}" + (f" and at most {most:g}" if most is not None else "")
         raise ConfigError(f"{where}: {name} must be {bounds}, not {value!r}")
     return value

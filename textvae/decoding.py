@@ -98,7 +98,8 @@ class Decoder:
         self.max_length = max_length
         self._compiled: dict[Sampling, Any] = {}
 
-    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator
+               ) -> tuple[list[np.ndarray], np.ndarray]:
         """Write one sequence per latent.
 
         Args:

@@ -44,6 +44,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
          as_json: bool) -> None:
     """Show what a run or one of its stages measured.
 
+    The promoted run, or the newest where none is promoted yet, unless --run says otherwise.
+
     \b
     Example:
         textvae show quickstart
@@ -59,7 +61,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     if only_path and stage is None:
         raise click.UsageError("--path needs a STAGE")
     folder = catalogue.locate(pipeline, store)
-    chosen = runs.choose(folder, run)
+    newest = runs.latest(folder) if run is None and runs.current(folder) is None else None
+    chosen = newest or runs.choose(folder, run)
     if stage is None:
         _show_run(chosen, as_json)
         return

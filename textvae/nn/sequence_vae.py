@@ -44,8 +44,8 @@ class SequenceVAE(Network):
         keras.utils.set_random_seed(seed)
         self.constraints = [dict(constraint) for constraint in constraints or []]
         self.settings = {"vocabulary": vocabulary, "embedding": embedding, "hidden": hidden, "latent": latent,
-                         "max_length": max_length, "encoder": encoder, "decoder": decoder, "dropout": dropout, "free_bits": free_bits,
-                         "constraints": self.constraints}
+                         "max_length": max_length, "encoder": encoder, "decoder": decoder, "dropout": dropout,
+                         "free_bits": free_bits, "constraints": self.constraints}
         self.latent, self.hidden, self.free_bits = latent, hidden, free_bits
         self.noise = keras.random.SeedGenerator(seed)
         # 0.1 keeps the first logits of the tied softmax near uniform.
@@ -139,7 +139,7 @@ class SequenceVAE(Network):
     # -- training ----------------------------------------------------------------------------------------------
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
-        """``reconstruction`` and ``kl`` in nats per sequence, ``kl_free`` (the KL above free bits), penalties by name."""
+        """``reconstruction`` and ``kl`` (nats per sequence), ``kl_free`` (the KL with free bits), penalties by name."""
         mean, log_var = self.posterior({"ids": inputs["encoder"]})
         z = gaussian.sample(mean, log_var, keras.random.normal(ops.shape(mean), seed=self.noise))
         per_dimension = gaussian.kl(mean, log_var)

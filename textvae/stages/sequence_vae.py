@@ -179,7 +179,8 @@ def _region(constraint: ConstraintConfig, tokens: Tokens) -> Region:
             member = owners[tokens.post]
         else:
             word = re.compile(rf"(?<!\w){re.escape(constraint.keyword)}(?!\w)", re.IGNORECASE)
-            member = np.array([bool(word.search(vocabulary.decode(tokens.sequence(row)))) for row in range(len(tokens))])
+            decoded = (vocabulary.decode(tokens.sequence(row)) for row in range(len(tokens)))
+            member = np.array([bool(word.search(text)) for text in decoded])
         rows = train[member[train]]
         # Evenly spread over the corpus, so that the centre is of all of it and the same at every run.
         texts = [np.array(tokens.sequence(row)) for row in rows[:: max(1, len(rows) // CENTRE_TEXTS)][:CENTRE_TEXTS]]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 # A number is never misspelt, so words of letters alone are looked up.
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -33,5 +34,5 @@ def repeated(text: str) -> int:
         (2, 1)
     """
     words = WORD.findall(text.casefold())
-    pairs = list(zip(words, words[1:], strict=False))
+    pairs = list(pairwise(words))
     return len(pairs) - len(set(pairs)) + sum(one == two for one, two in set(pairs))
