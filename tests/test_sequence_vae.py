@@ -12,10 +12,10 @@ from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
 
-TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=3, warmup_epochs=1, batch_size=8, jit=False, dropout=0.2,
-                         noise=0.2, constraints=(ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0),
-                                      ConstraintConfig(name="away", keyword="dog", kind="far", threshold=9.0,
-                                                       weight=1.0, applies_to="all")))
+NEAR = ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0)
+FAR = ConstraintConfig(name="away", keyword="dog", kind="far", threshold=9.0, weight=1.0, applies_to="all")
+TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=4, pretrain_epochs=1, warmup_epochs=2, batch_size=8, jit=False,
+                         dropout=0.2, noise=0.2, beta=0.6, constraints=(NEAR, FAR))
 
 
 @pytest.fixture(scope="module")
@@ -70,64 +70,43 @@ class Killed(Progress):
 
 
 def test_history_has_every_term_of_every_epoch(trained):
-    assert [row["epoch"] for row in trained.history] == [1, 2, 3]
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3, 4]
     for name in ("loss", "reconstruction", "kl", "kl_free", "constraint_cats", "constraint_away"):
         assert all(np.isfinite(row[name]) and np.isfinite(row[f"val_{name}"]) for row in trained.history)
     assert trained.plot.startswith(b"\x89PNG")
 
 
-def test_training_learns(tokens, vectors, tmp_path):
-    config = dataclasses.replace(TINY, epochs=25, patience=25, constraints=(), dropout=0.0, noise=0.0, word_dropout=0.0,
-                                 learning_rate=0.02)
-    history = train(config, tokens, vectors, tmp_path / "s").history
-    assert history[-1]["val_reconstruction"] < 0.5 * history[0]["val_reconstruction"]
+def test_the_kl_rises_and_penalties_wait_for_it(trained):
+    for row, beta, weight in zip(trained.history, (0.0, 0.2, 0.4, 0.6), (0, 0, 0, 1), strict=True):
+        penalties = row["constraint_cats"] + row["constraint_away"]
+        assert penalties > 0.1
+        expected = row["reconstruction"] + beta * row["kl_free"] + weight * penalties
+        assert row["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_one_seed_gives_the_same_bits_and_another_does_not(trained, tokens, vectors, tmp_path):
-    assert same(trained, train(TINY, tokens, vectors, tmp_path / "again"))
-    assert not same(trained, train(TINY, tokens, vectors, tmp_path / "other", seed=2))
-
-
-@pytest.mark.parametrize("epoch", [2, 3])
-def test_a_killed_training_ends_as_one_that_was_not(trained, tokens, vectors, tmp_path, epoch):
-    killed = Killed(epoch)
+def test_a_killed_training_ends_as_one_that_was_not(trained, tokens, vectors, tmp_path):
+    # Killed after the pre-training, so that the fresh decoder has to come out the same as well.
     with pytest.raises(KeyboardInterrupt):
-        train(TINY, tokens, vectors, tmp_path / "s", progress=killed)
+        train(TINY, tokens, vectors, tmp_path / "s", progress=Killed(2))
     watcher = Killed(0)
     resumed = train(TINY, tokens, vectors, tmp_path / "s", progress=watcher)
     assert same(trained, resumed) and resumed.history == trained.history
-    assert watcher.said == [f"sequence_vae: resuming after epoch {epoch - 1}"]
+    assert watcher.said == ["sequence_vae: resuming after epoch 1"]
 
 
-def test_pretraining_starts_the_decoder_afresh_and_still_resumes(tokens, vectors, tmp_path):
-    config = dataclasses.replace(TINY, pretrain_epochs=1, constraints=())
-    whole = train(config, tokens, vectors, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tokens, vectors, tmp_path / "s", progress=Killed(2))
-    assert same(whole, train(config, tokens, vectors, tmp_path / "s"))
-
-
-def test_penalties_wait_for_the_kl_warm_up(tokens, vectors, tmp_path):
-    heavy = tuple(dataclasses.replace(constraint, weight=1e6) for constraint in TINY.constraints)
-    config = dataclasses.replace(TINY, constraints=heavy, warmup_epochs=2)
+def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
+    heavy = (dataclasses.replace(NEAR, weight=0.0), dataclasses.replace(FAR, weight=10.0))
+    config = dataclasses.replace(TINY, epochs=25, patience=25, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
+                                 word_dropout=0.0, learning_rate=0.02, constraints=heavy)
     history = train(config, tokens, vectors, tmp_path / "s").history
-    assert history[1]["loss"] < 1e3 < history[2]["loss"]
+    assert history[-1]["val_reconstruction"] < 0.5 * history[0]["val_reconstruction"]
+    assert history[-1]["val_constraint_away"] < 0.5 * history[1]["val_constraint_away"]
 
 
-def test_a_near_penalty_pulls_and_a_far_penalty_pushes(tokens, vectors, tmp_path):
-    config = dataclasses.replace(TINY, epochs=10, patience=10, beta=0.1, warmup_epochs=0, learning_rate=0.02)
-    pulled = train(config, tokens, vectors, tmp_path / "pulled").history[-1]
-    loose = tuple(dataclasses.replace(constraint, weight=0.0) for constraint in TINY.constraints)
-    free = train(dataclasses.replace(config, constraints=loose), tokens, vectors, tmp_path / "free").history[-1]
-    assert pulled["val_constraint_away"] < free["val_constraint_away"]
-    assert pulled["val_constraint_cats"] <= free["val_constraint_cats"]
-
-
-def test_gru_and_full_or_no_vectors(tokens, vectors, tmp_path):
-    for name, width in (("full", 6), ("none", 5)):
-        config = dataclasses.replace(TINY, encoder="gru", decoder="gru", vectors=name, embedding=5, epochs=1)
-        result = train(config, tokens, vectors, tmp_path / name)
-        assert result.weights["sequence_vae/embedding/embeddings"].shape == (10, width)
+def test_gru_without_word_vectors(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, encoder="gru", decoder="gru", vectors="none", embedding=5, epochs=1)
+    result = train(config, tokens, vectors, tmp_path / "s")
+    assert result.weights["sequence_vae/embedding/embeddings"].shape == (10, 5)
 
 
 def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):

@@ -113,7 +113,7 @@ def test_a_run_ends_with_a_table_counts_and_the_next_step(first):
     assert [json.loads(line)["source"] for line in rejected.read_text(encoding="utf-8").splitlines()] == ["broken.md"]
     report = Path(lines[12].removeprefix("report: "))
     assert "<html" in report.read_text(encoding="utf-8") and report.parent.parent.name == "evaluation"
-    assert lines[13].startswith("run 1, ") and 'next: textvae vary quickstart "' in lines[13]
+    assert lines[13].startswith("run 1, ") and 'next: textvae vary models/quickstart "' in lines[13]
     assert "sequence_vae epoch 20/20: loss " in first.err
 
 
@@ -169,6 +169,8 @@ def test_a_changed_post_reruns_from_the_corpus_and_keeps_the_history(copied, tmp
     assert {item["state"] for item in planned} == {"to run"} and "corpus changed" in planned[0]["reason"]
     done = textvae("run", "quickstart", "--corpus", posts, "--store", copied, "--until", "tokens", "--json")
     assert done.json[0]["ran"] == ["corpus", "tokens"]
+    assert [item["state"] for item in textvae("status", "quickstart", "--store", copied, "--json").json
+            ] == ["done"] * 2 + ["to run"] * 7, "status knows the settings of the last run"
     assert before.items() <= contents(copied / "quickstart").items()
     listed = textvae("runs", "quickstart", "--store", copied, "--json").json
     assert [(run["number"], run["current"]) for run in listed] == [(1, True), (2, False)]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def status(pipeline: str | None, store: Path, as_json: bool) -> None:
     """Show what is done and what would run.
 
-    Without PIPELINE, one line for each pipeline of the store.
+    A pipeline that was run before is compared with the settings of its last run, a TOML file with its own. Without
+    PIPELINE, one line for each pipeline of the store.
 
     \b
     Example:
@@ -140,7 +141,9 @@ def _one(pipeline: str, store: Path, as_json: bool) -> None:
     from textvae import runs as recorded
     from textvae.cli.console import number, say, say_json, say_table
 
-    config, folder = catalogue.find(pipeline, store)
+    folder = catalogue.locate(pipeline, store)
+    known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()
+    config, _ = catalogue.find(str(folder.folder) if known else pipeline, store)
     planned = stages.plan(config, folder)
     if as_json:
         for item in planned:

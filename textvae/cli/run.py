@@ -52,7 +52,7 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
     if as_json:
         _say_done_json(done, folder)
     else:
-        _say_done(done, folder, pipeline, store)
+        _say_done(done, folder)
 
 
 def _quoted(text: str) -> str:
@@ -86,7 +86,8 @@ def _say_done_json(done: "Execution", store: "Store") -> None:
               "rejected": str(rejected) if rejected else None, "report": str(report) if report else None})
 
 
-def _say_done(done: "Execution", store: "Store", pipeline: str, root: Path) -> None:
+def _say_done(done: "Execution", store: "Store") -> None:
+    from textvae import runs
     from textvae.cli.console import duration, say, say_table
     from textvae.cli.highlights import highlights
 
@@ -106,10 +107,10 @@ def _say_done(done: "Execution", store: "Store", pipeline: str, root: Path) -> N
     if report:
         say(f"report: {report}")
     if done.result.ran:
-        where = "" if root == Path("models") else f" --store {root}"
-        say(f"run {done.run.number}, {duration(done.result.seconds)}; next: "
-            + (f'textvae vary {pipeline} "a sentence of your own" -n 5{where}' if "sequence_vae" in done.run.stages
-               else f"textvae run {pipeline}{where}"))
+        # The folder remembers the settings of this run, so that nobody has to type --corpus and --set again.
+        step = (f'vary {store.folder} "a sentence of your own" -n 5' if runs.GENERATES in done.run.stages
+                else f"run {store.folder}")
+        say(f"run {done.run.number}, {duration(done.result.seconds)}; next: textvae {step}")
 
 
 def _files(done: "Execution", store: "Store") -> tuple[Path | None, Path | None]:
