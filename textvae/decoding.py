@@ -9,7 +9,7 @@ from textvae.errors import TextvaeError
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
-WIDEST = 256  # candidates looked at by nucleus sampling: the rest of a peaked softmax holds next to nothing
+WIDEST = 100  # candidates that nucleus sampling looks at: at a temperature under 1 the rest holds next to nothing
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Sampling:
     """
 
     sampler: str = "nucleus"
-    temperature: float = 0.7
+    temperature: float = 0.6
     top_k: int = 20
     top_p: float = 0.9
     beams: int = 5

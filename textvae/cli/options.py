@@ -15,8 +15,8 @@ of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
 # A fixed seed: the same command prints the same texts, and another seed prints others.
 seed = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                     help="Another seed gives other texts; the same one repeats them.")
-# At 0.7 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
-temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.7,
+# At 0.6 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
+temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.6,
                            show_default=True, help="Below 1 more likely words, above 1 bolder ones.")
 sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
                        default="nucleus", show_default=True, help="How the next token is chosen.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("text", nargs=-1, required=True)
 @click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
               help="Variations per text.")
-@click.option("--strength", type=click.FloatRange(min=0.0), metavar="S", default=1.0, show_default=True,
+@click.option("--strength", type=click.FloatRange(min=0.0), metavar="S", default=0.7, show_default=True,
               help="How far to go, in standard deviations of the posterior.")
 @options.temperature
 @options.sampler
