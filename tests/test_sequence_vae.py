@@ -20,9 +20,9 @@ TINY = SequenceVAEConfig(hidden=12, latent=4, epochs=4, pretrain_epochs=1, warmu
 
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
-    """Forty posts of two sentences each: 'cat sat' and 'dog ran', every third post held out."""
+    """Forty posts of two sentences each, of cats and of dogs, in three widths of batch; every third post held out."""
     words = ["cat", "sat", "dog", "ran", "far", "home"]
-    texts = [[4, 5, 8, 9][:2 + i % 3] if i % 2 else [6, 7, 8, 9][:2 + i % 3] for i in range(80)]
+    texts = [([4, 5, 8, 9] if i % 2 else [6, 7, 8, 9]) * (1 + i % 3) for i in range(80)]
     lengths = [len(text) for text in texts]
     return Tokens(ids=np.concatenate(texts).astype(np.int32), offsets=np.cumsum([0, *lengths]).astype(np.int64),
                   post=(np.arange(80) // 2).astype(np.int32), position=(np.arange(80) % 2).astype(np.int32),
@@ -99,7 +99,7 @@ def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
     config = dataclasses.replace(TINY, epochs=25, patience=25, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
                                  word_dropout=0.0, learning_rate=0.02, constraints=heavy)
     history = train(config, tokens, vectors, tmp_path / "s").history
-    assert history[-1]["val_reconstruction"] < 0.5 * history[0]["val_reconstruction"]
+    assert history[-1]["val_reconstruction"] < 0.6 * history[0]["val_reconstruction"]
     assert history[-1]["val_constraint_away"] < 0.5 * history[1]["val_constraint_away"]
 
 

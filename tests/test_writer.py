@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from textvae.data import TrainedNetwork
 from textvae.errors import InputError, TextvaeError
 from textvae.text import tokenizer
+from textvae.text.lexicon import Lexicon, repeated
 from textvae.writer import Writer
 
 TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
@@ -34,7 +35,13 @@ def test_variations_differ_from_the_source_and_from_each_other(writer):
     assert len(found) == 5 and len({row.text for row in found}) == 5
     assert all(row.text and row.text != TEXTS[0] and row.source == TEXTS[0] for row in found)
     assert all(row.seed == 1 and row.run == "test/1" for row in found)
-    assert [row.log_prob for row in found] == sorted((row.log_prob for row in found), reverse=True)
+
+
+def test_texts_with_repeated_or_invented_words_come_last(writer, monkeypatch):
+    monkeypatch.setattr(writer, "lexicon", Lexicon([" ".join(TEXTS).replace("the", "").replace("sat", "")]))
+    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0)
+    flaws = [repeated(row.text) + len(writer.lexicon.invented(row.text)) for row in found]
+    assert flaws == sorted(flaws) and flaws[0] < flaws[-1]
 
 
 def test_distances_are_those_of_the_texts(writer):

@@ -69,6 +69,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     best: list[np.ndarray] = []
     path = scratch / "checkpoint.npz"
     if path.exists():
+        _trace(network, train, validation)
         state, best = _resume(path, network)
         progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
     if logger is not None:
@@ -99,6 +100,22 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     for variable, array in zip(network.weights, best, strict=True):
         variable.assign(array)
     return Fitted(tuple(state["history"]), state["best_epoch"])
+
+
+def _trace(network: Network, train: Callable[[int], Iterable[Batch]], validation: Callable[[], Iterable[Batch]]
+           ) -> None:
+    """Step once through every shape of batch, in the order of the first epoch.
+
+    TensorFlow compiles a step for general shapes once it has met a second one, and rounds otherwise there. A resumed
+    training must compile in the order of the one that was stopped; what the steps change is overwritten after it.
+    """
+    for step, batches in ((network.train_on_batch, train(0)), (network.test_on_batch, validation())):
+        seen: set[tuple[tuple[int, ...], ...]] = set()
+        for batch in batches:
+            shapes = tuple(array.shape for array in batch.values())
+            if shapes not in seen:
+                step(batch)
+                seen.add(shapes)
 
 
 def _stale(state: dict[str, Any], patience: int) -> bool:
