@@ -19,8 +19,11 @@ def collect(pipeline: str, root: Path, number: int | None) -> Path:
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
     found = runs.load(store, "evaluation", run.number)
+    # Where the corpus lies on the machine that measured says nothing; its name does.
+    sources = {key: Path(run.config["corpus"][key]).name for key in ("path", "validation", "test")}
+    settings = {**run.config, "corpus": {**run.config["corpus"], **sources}}
     record = {
-        "pipeline": run.pipeline, "run": run.number, "metrics": found.metrics, "settings": run.config,
+        "pipeline": run.pipeline, "run": run.number, "metrics": found.metrics, "settings": settings,
         "seconds": {stage: round(own["seconds"], 1) for stage, own in run.stages.items()},
         # The run's own machine is what its manifests say; this one only collected.
         "made_by": {"device": run.device, "python": run.python, "packages": run.packages, "commit": run.commit},
