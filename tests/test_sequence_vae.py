@@ -100,7 +100,7 @@ def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
                                  word_dropout=0.0, learning_rate=0.02, constraints=heavy)
     history = train(config, tokens, vectors, tmp_path / "s").history
     assert history[-1]["val_reconstruction"] < 0.6 * history[0]["val_reconstruction"]
-    assert history[-1]["val_constraint_away"] < 0.5 * history[1]["val_constraint_away"]
+    assert history[-1]["val_constraint_away"] < 0.75 * history[1]["val_constraint_away"]
 
 
 def test_gru_without_word_vectors(tokens, vectors, tmp_path):
@@ -172,7 +172,7 @@ def test_save_and_load_give_equal_outputs(trained, tokens, tmp_path):
     trained.save(tmp_path)
     loaded = TrainedNetwork.load(tmp_path)
     assert same(trained, loaded) and loaded.history == trained.history and loaded.settings == trained.settings
-    ids = nn.batching.pad([np.array(tokens.sequence(row)) for row in range(6)], 6)
+    ids = nn.batching.pad([np.array(tokens.sequence(row)) for row in range(6)], 12)
     one, two = (nn.Compiled(network, network.posterior).run(ids=ids)[0]
                 for network in (restore(t.kind, t.settings, t.weights) for t in (trained, loaded)))
     assert np.array_equal(one, two)
