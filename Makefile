@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SENTENCE ?= The government said the talks with the union would go on until the end of the week.
+SENTENCE ?= The company says it will cut jobs next year.
 
 .PHONY: demo test lint types docs clean
 

@@ -9,7 +9,7 @@ from textvae.data import TrainedNetwork
 from textvae.errors import InputError, TextvaeError
 from textvae.text import tokenizer
 from textvae.text.lexicon import Lexicon, repeated
-from textvae.writer import Writer
+from textvae.writer import Region, Writer
 
 TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
 
@@ -68,18 +68,20 @@ def test_many_sources_keep_their_order(writer):
 def test_latents_are_moved_into_the_region(rows):
     z = np.array(rows, np.float32)
     centre = np.array([1, 2, 3], np.float32)
-    near = Writer._inside(z, (centre, "near", 2.0))
+    near = Writer._inside(z, Region(centre, "near", 2.0))
     assert (((near - centre) ** 2).sum(axis=1) <= 2.0 * 1.001).all()
     inside = ((z - centre) ** 2).sum(axis=1) < 2.0
     assert np.allclose(near[inside], z[inside], atol=1e-4)
     apart = ((z - centre) ** 2).sum(axis=1) > 1e-6
-    far = Writer._inside(z, (centre, "far", 2.0))
+    far = Writer._inside(z, Region(centre, "far", 2.0))
     assert (((far - centre) ** 2).sum(axis=1)[apart] >= 2.0 * 0.999).all()
     assert Writer._inside(z, None) is z
 
 
 def test_constraints_are_named_or_refused(writer):
-    assert writer.vary(TEXTS[0], 2, seed=1, temperature=1.0, constraint="cats")
+    free = writer.vary(TEXTS[0], 2, seed=1, temperature=1.0)
+    steered = writer.vary(TEXTS[0], 2, seed=1, temperature=1.0, constraint="cats")
+    assert max(row.constraints["cats"] for row in steered) < min(row.constraints["cats"] for row in free)
     with pytest.raises(TextvaeError, match=r"no constraint 'dogs' \(it has: cats, away\)"):
         writer.vary(TEXTS[0], 2, seed=1, constraint="dogs")
 

@@ -18,6 +18,7 @@ STRENGTH, TEMPERATURE = 0.7, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
+DEEPEN = {"near": 0.7, "far": 1.4}  # factor on a region's threshold from round to round
 BATCH = 256  # sequences per step: the largest that 4 GB hold with a vocabulary of 30,000
 
 
@@ -42,6 +43,26 @@ class Variation:
     constraints: dict[str, float]
     seed: int
     run: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """The side of a constraint's border that it asks for.
+
+    Args:
+        centre: float32 [latent].
+        kind: ``"near"``, within the border, or ``"far"``, beyond it.
+        threshold: Squared L2 distance of the border from the centre.
+    """
+
+    centre: np.ndarray
+    kind: str
+    threshold: float
+
+    def holds(self, latent: np.ndarray) -> bool:
+        """Whether a latent, float32 [latent], lies on the right side."""
+        squared = float(((latent - self.centre) ** 2).sum())
+        return squared <= self.threshold if self.kind == "near" else squared >= self.threshold
 
 
 class Writer:
@@ -162,9 +183,10 @@ class Writer:
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
-        the source or another candidate, or has no end, is left out. Of the rest those are kept that repeat no words
-        and invent none, and then those that are both fluent (``log_prob``) and near to the source (``distance``),
-        each measured against the other candidates. Where too few are left, latents are drawn from further away.
+        the source or another candidate, or has no end, is left out. Of the rest those are kept that repeat no words,
+        invent none and lie in the constraint's region when encoded again, and then those that are both fluent
+        (``log_prob``) and near to the source (``distance``), each measured against the other candidates. Where too few
+        are left, latents are drawn from further away, and deeper inside the region.
 
         Args:
             texts: The sources.
@@ -176,7 +198,7 @@ class Writer:
             constraint: Name of the constraint whose region the latents must lie in.
 
         Returns:
-            One list per text, most fluent first.
+            One list per text, the best first.
         """
         if n < 1:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
@@ -192,26 +214,24 @@ class Writer:
             owners = np.repeat(short, CANDIDATES * n)
             noise = rng.standard_normal((len(owners), self.latent), np.float32)
             z = mean[owners] + strength * WIDEN**attempt * np.exp(0.5 * log_var[owners]) * noise
-            sequences, log_probs = self._write(self._inside(z, region), options, rng)
-            for owner, ids, text, log_prob in zip(owners, sequences, self.texts(sequences), log_probs, strict=True):
+            # A text need not read back as lying where it was decoded from, so later rounds go deeper.
+            deeper = region and Region(region.centre, region.kind, region.threshold * DEEPEN[region.kind]**attempt)
+            sequences, log_probs = self._write(self._inside(z, deeper), options, rng)
+            vectors, _ = self.encode_ids(sequences)
+            written = zip(owners, sequences, self.texts(sequences), log_probs, vectors, strict=True)
+            for owner, ids, text, log_prob, latent in written:
                 if text and len(ids) < self.max_length and _folded(text) != _folded(texts[owner]):
-                    found[owner].setdefault(_folded(text), _Candidate(ids, text, float(log_prob), self._flaws(text)))
-        return self._best(texts, mean, found, n, seed)
+                    flaws = self._flaws(text) + (region is not None and not region.holds(latent))
+                    found[owner].setdefault(_folded(text), _Candidate(text, float(log_prob), latent, flaws))
+        return [self._best(source, centre, list(own.values()), n, seed)
+                for source, centre, own in zip(texts, mean, found, strict=True)]
 
-    def _best(self, texts: Sequence[str], mean: np.ndarray, found: list[dict[str, "_Candidate"]], n: int, seed: int
-              ) -> list[list[Variation]]:
-        candidates = [list(own.values()) for own in found]
-        latents, _ = self.encode_ids([one.ids for own in candidates for one in own])
-        results, start = [], 0
-        for source, own, centre in zip(texts, candidates, mean, strict=True):
-            own_latents = latents[start:start + len(own)]
-            start += len(own)
-            distances = np.linalg.norm(own_latents - centre, axis=1)
-            appeal = _standardised(np.array([one.log_prob for one in own])) - _standardised(distances)
-            order = sorted(range(len(own)), key=lambda i: (own[i].flaws, -appeal[i]))[:n]
-            results.append([self._variation(source, own[i].text, float(distances[i]), own[i].log_prob, own_latents[i],
-                                            seed) for i in order])
-        return results
+    def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int) -> list[Variation]:
+        distances = np.array([np.linalg.norm(one.latent - centre) for one in found])
+        appeal = _standardised(np.array([one.log_prob for one in found])) - _standardised(distances)
+        order = sorted(range(len(found)), key=lambda i: (found[i].flaws, -appeal[i]))[:n]
+        return [self._variation(source, found[i].text, float(distances[i]), found[i].log_prob, found[i].latent, seed)
+                for i in order]
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
                constraint: str | None = None) -> list[Variation]:
@@ -262,33 +282,32 @@ class Writer:
     def _flaws(self, text: str) -> int:
         return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
 
-    def _region(self, name: str | None) -> tuple[np.ndarray, str, float] | None:
+    def _region(self, name: str | None) -> Region | None:
         if name is None:
             return None
         for centre, constraint in zip(self._centres, self.constraints, strict=True):
             if constraint["name"] == name:
-                return centre, constraint["kind"], constraint["threshold"]
+                return Region(centre, constraint["kind"], constraint["threshold"])
         known = ", ".join(constraint["name"] for constraint in self.constraints)
         raise TextvaeError(f"this model has no constraint {name!r}",
                            f"it has: {known}" if known else "name one in [[sequence_vae.constraints]] and train again")
 
     @staticmethod
-    def _inside(z: np.ndarray, region: tuple[np.ndarray, str, float] | None) -> np.ndarray:
+    def _inside(z: np.ndarray, region: Region | None) -> np.ndarray:
         """Move latents along the line to a region's centre until they lie on the right side of its border."""
         if region is None:
             return z
-        centre, kind, threshold = region
-        offset = z - centre
-        reach = np.sqrt(threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
-        factor = np.minimum(reach, 1.0) if kind == "near" else np.maximum(reach, 1.0)
-        return np.asarray(centre + offset * factor, np.float32)
+        offset = z - region.centre
+        reach = np.sqrt(region.threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+        factor = np.minimum(reach, 1.0) if region.kind == "near" else np.maximum(reach, 1.0)
+        return np.asarray(region.centre + offset * factor, np.float32)
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    ids: np.ndarray
     text: str
     log_prob: float
+    latent: np.ndarray
     flaws: int
 
 
