@@ -140,7 +140,7 @@ def main() -> None:
             results.append(row)
             print(f"{own['model']:26} {name:9} batch {batch:4}: {best:9,.0f} tokens/s, "
                   f"{row['ratio_to_plain']:5.2f} times plain, {own['warm_up_seconds']:6.1f} s to warm up")
-    record = {"what": __doc__.splitlines()[0], "corpus": given.corpus, "vocabulary": tokens.vocabulary_size,
+    record = {"what": __doc__.splitlines()[0], "corpus": Path(given.corpus).name, "vocabulary": tokens.vocabulary_size,
               "longest": int(tokens.lengths.max()), "mean_length": round(float(tokens.lengths.mean()), 1),
               "embedding": EMBEDDING, "hidden": HIDDEN, "latent": LATENT, "device": used.describe(),
               "results": results, "machine": describe()}
