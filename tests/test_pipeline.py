@@ -24,21 +24,6 @@ NAMES = [row.name for row in STAGES]
 AFTER_TOKENS = NAMES[1:]
 
 
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    return Fakes(monkeypatch)
-
-
-@pytest.fixture
-def posts(tmp_path: Path) -> Path:
-    return folder_of_posts(tmp_path / "posts", one="The first post.", two="The second.")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models", "blog")
-
-
 def reasons(config: PipelineConfig, store: Store, **how: Any) -> dict[str, str]:
     return {item.stage: item.reason for item in plan(config, store, **how) if item.state == "to run"}
 

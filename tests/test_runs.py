@@ -5,28 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from fake_stages import Fakes, folder_of_posts, tiny
+from fake_stages import Fakes, tiny
 
 from textvae import runs
 from textvae.config import parse
 from textvae.data import Latents, TrainedNetwork
 from textvae.errors import ConfigError, StoreError
 from textvae.store import Store
-
-
-@pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
-    return Fakes(monkeypatch)
-
-
-@pytest.fixture
-def posts(tmp_path: Path) -> Path:
-    return folder_of_posts(tmp_path / "posts", one="The first post.", two="The second.")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models", "blog")
 
 
 @pytest.fixture

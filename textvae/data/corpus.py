@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textvae.data._files import read_json, write_json
 from textvae.errors import StoreError
 
-SHARD = 50_000  # posts per Parquet file: about 100 MB of prose, so that a shard fits any memory
+SHARD = 50_000  # posts per Parquet file, so that a shard fits the memory of a laptop
 
 
 @dataclass(frozen=True)

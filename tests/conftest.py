@@ -1,0 +1,23 @@
+"""Fixtures that several test files share: stages that run in no time, and a store and posts for them."""
+
+from pathlib import Path
+
+import pytest
+from fake_stages import Fakes, folder_of_posts
+
+from textvae.store import Store
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    return Fakes(monkeypatch)
+
+
+@pytest.fixture
+def posts(tmp_path: Path) -> Path:
+    return folder_of_posts(tmp_path / "posts", one="The first post.", two="The second.")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "models", "blog")
