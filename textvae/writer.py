@@ -143,11 +143,7 @@ class Writer:
         """As ``encode``, from token ids, int32 [tokens] each."""
         from textvae.nn import batching
 
-        mean = np.zeros((len(sequences), self.latent), np.float32)
-        log_var = np.zeros_like(mean)
-        for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH):
-            mean[rows], log_var[rows] = self._posterior.run(ids=batching.pad([sequences[i] for i in rows], width))
-        return mean, log_var
+        return batching.encode(self._posterior, sequences, self.latent, BATCH)
 
     def score(self, sequences: Sequence[np.ndarray], z: np.ndarray) -> np.ndarray:
         """-log p(x|z) in nats, summed over a sequence's tokens and its end, float64 [n].

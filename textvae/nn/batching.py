@@ -1,8 +1,11 @@
 """Batches of sequences of about one length, so that little of a batch is padding."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
-BEGIN, END = 1, 2
+PAD, BEGIN, END = 0, 1, 2
 
 # Widths grow by about a sixth: under a tenth of a batch is padding, and XLA compiles few shapes.
 WIDTHS = (6, 9, 12, 16, 20, 25, 30, 36, 42, 48, 56, 66, 78, 92, 108, 128, 150, 176, 206, 242, 284, 332, 390, 458, 512)
@@ -55,6 +58,28 @@ def pad(sequences: list[np.ndarray], width: int) -> np.ndarray:
     for row, sequence in zip(out, sequences, strict=True):
         row[:len(sequence)] = sequence
     return out
+
+
+def encode(posterior: Any, sequences: Sequence[np.ndarray], latent: int, batch_size: int,
+           advance: Callable[[int], None] = lambda steps: None) -> tuple[np.ndarray, np.ndarray]:
+    """Run an encoder over sequences in batches by length.
+
+    Args:
+        posterior: The ``Compiled`` posterior of a sequence VAE.
+        sequences: Token ids, int32 [tokens] each.
+        latent: Dimensions of z.
+        batch_size: Sequences per batch.
+        advance: Told of each batch's number of sequences.
+
+    Returns:
+        Posterior means and log-variances, float32 [sequences, latent] each, in the order of the sequences.
+    """
+    mean = np.zeros((len(sequences), latent), np.float32)
+    log_var = np.zeros_like(mean)
+    for rows, width in plan(np.array([len(ids) for ids in sequences], np.int64), batch_size):
+        mean[rows], log_var[rows] = posterior.run(ids=pad([sequences[row] for row in rows], width))
+        advance(len(rows))
+    return mean, log_var
 
 
 def teacher_forced(sequences: list[np.ndarray], width: int) -> dict[str, np.ndarray]:

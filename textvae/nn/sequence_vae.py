@@ -7,11 +7,11 @@ import numpy as np
 from keras import layers, ops
 
 from textvae.nn import gaussian
+from textvae.nn.batching import PAD
 from textvae.nn.network import Network
 from textvae.nn.penalties import constraint_distance
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
-PAD, BEGIN = 0, 1
 
 
 class SequenceVAE(Network):

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from textvae.config import LatentsConfig
 from textvae.data import Latents, Tokens, TrainedNetwork
 from textvae.progress import Progress
@@ -21,15 +19,10 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
     from textvae.nn.weights import restore
 
     network = restore(sequence_vae.kind, sequence_vae.settings, sequence_vae.weights)
-    encode = nn.Compiled(network, network.posterior)
-    mean = np.zeros((len(tokens), network.latent), np.float32)
-    log_var = np.zeros_like(mean)
-    plan = nn.batching.plan(tokens.lengths, config.batch_size)
-    with progress.task("encoding", len(plan)) as advance:
-        for rows, width in plan:
-            ids = nn.batching.pad([tokens.sequence(row) for row in rows], width)
-            mean[rows], log_var[rows] = encode.run(ids=ids)
-            advance()
+    sequences = [tokens.sequence(row) for row in range(len(tokens))]
+    with progress.task("encoding", len(tokens)) as advance:
+        mean, log_var = nn.batching.encode(nn.Compiled(network, network.posterior), sequences, network.latent,
+                                           config.batch_size, advance)
     split = "validation" if len(tokens.rows("validation")) else "train"
     rows = tokens.rows(split)[:MOST]
     found = {"split": split, "sequences": len(tokens),

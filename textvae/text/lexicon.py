@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import pairwise
 
 # A number is never misspelt, so words of letters alone are looked up.
@@ -11,7 +12,8 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 class Lexicon:
     """Every word of some texts, case folded.
 
-    A tokenizer of word pieces can put pieces together that make no word; this finds those.
+    A tokenizer of word pieces can put pieces together that make no word; this finds those. The texts are read when the
+    words are first asked for, so that what writes no variations does not wait for them.
 
     Example:
         >>> Lexicon(["The cat sat."]).invented("The cat satter, the catsat.")
@@ -19,7 +21,12 @@ class Lexicon:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self.words = frozenset(word for text in texts for word in WORD.findall(text.casefold()))
+        self._texts = texts
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word, case folded."""
+        return frozenset(word for text in self._texts for word in WORD.findall(text.casefold()))
 
     def invented(self, text: str) -> list[str]:
         """The words of a text that the corpus does not have, in order."""
