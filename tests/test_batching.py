@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.nn.batching import WIDTHS, pad, plan
+from textvae.nn.batching import WIDTHS, fit_widths, pad, plan, real_positions, teacher_forced
 
 LENGTHS = st.lists(st.integers(1, 700), max_size=80).map(lambda lengths: np.array(lengths, np.int64))
 
@@ -47,5 +47,40 @@ def test_the_order_follows_from_the_generator():
 
 
 def test_pad_refuses_a_sequence_that_is_too_long():
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match="cannot assign"):
         pad([np.arange(5)], 4)
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=30), most=st.integers(1, 4))
+def test_no_other_widths_leave_less_padding(lengths, most):
+    from itertools import combinations
+
+    lengths = np.array(lengths)
+    longest = int(lengths.max())
+
+    def cells(widths):
+        return int(np.array(widths)[np.searchsorted(widths, lengths)].sum())
+
+    others = [(*some, longest) for size in range(most) for some in combinations(range(1, longest), size)]
+    found = fit_widths(lengths, most)
+    assert len(found) <= most and found[-1] == longest and list(found) == sorted(set(found))
+    assert cells(found) == min(map(cells, others))
+
+
+def test_no_lengths_give_some_width():
+    assert len(fit_widths(np.zeros(0, np.int64), 5)) == 1
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(lengths=st.lists(st.integers(0, 7), min_size=1, max_size=6), spare=st.integers(0, 5))
+def test_positions_are_those_of_tokens_and_then_of_padding(lengths, spare):
+    arrays = teacher_forced([np.full(length, 9, np.int32) for length in lengths], 7)
+    target = arrays["target"]
+    assert [row.tolist() for row in target] == [[9] * n + [2] + [0] * (7 - n) for n in lengths]
+    assert [row.tolist() for row in arrays["decoder"]] == [[1] + [9] * n + [0] * (7 - n) for n in lengths]
+    count = sum(lengths) + len(lengths)
+    room = min(count + spare, target.size)
+    places = real_positions(target, room)
+    assert len(places) == len(set(places.tolist())) == room
+    assert (target.reshape(-1)[places[:count]] > 0).all() and (target.reshape(-1)[places[count:]] == 0).all()

@@ -125,6 +125,48 @@ def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):
     assert all((batch["decoder"][:, 0] == 1).all() for batch in noised)
 
 
+def test_fitted_widths_and_places_of_the_softmax_change_no_loss(tokens):
+    import keras
+
+    from textvae import nn
+
+    network = nn.NETWORKS["sequence_vae"](vocabulary=10, embedding=4, hidden=6, latent=3, max_length=12, seed=1)
+    for variable in network.weights:
+        variable.assign(np.random.default_rng(2).normal(0, 0.4, variable.shape))
+    network.log_var.bias.assign(np.full(3, -40.0))  # no noise to speak of
+    rows, applies = tokens.rows("train"), np.zeros((len(tokens), 0), np.float32)
+
+    def total(batches):
+        count, sums = 0, 0.0
+        for arrays in batches:
+            terms = network(arrays)
+            sums += float(keras.ops.sum(terms["reconstruction"]))
+            count += len(arrays["encoder"])
+        assert count == len(rows)
+        return sums
+
+    plain = total({**nn.batching.teacher_forced([tokens.sequence(row)], 30), "applies": applies[:1]} for row in rows)
+    assert total(sequence_vae.batches(tokens, rows, 8, applies)) == pytest.approx(plain, rel=1e-5)
+    for most in (1, 2, 3):
+        widths = nn.batching.fit_widths(tokens.lengths[rows], most)
+        batches = list(sequence_vae.batches(tokens, rows, 8, applies, widths=widths))
+        assert len({arrays["target"].shape for arrays in batches}) <= most + 1
+        assert total(batches) == pytest.approx(plain, rel=1e-5)
+    # Sampling all tokens but one changes little, and reads the table through the batch's own rows.
+    chances = nn.sampled_softmax.inclusion(np.array([0, 0, 40, 0, 9, 9, 9, 9, 80, 80]), 9)
+    sampled = total(sequence_vae.batches(tokens, rows, 8, applies, chances=chances, rng=np.random.default_rng(1)))
+    assert sampled == pytest.approx(plain, rel=0.1) and sampled != pytest.approx(plain, rel=1e-6)
+
+
+def test_training_with_a_sampled_softmax_learns_and_is_tested_exactly(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, epochs=15, patience=15, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
+                                 word_dropout=0.0, learning_rate=0.02, constraints=(), softmax_samples=5)
+    history = train(config, tokens, vectors, tmp_path / "s").history
+    assert history[-1]["val_reconstruction"] < 0.6 * history[0]["val_reconstruction"]
+    with pytest.raises(ConfigError, match="softmax_samples is 10, and the vocabulary has 10"):
+        train(dataclasses.replace(config, softmax_samples=10), tokens, vectors, tmp_path / "t")
+
+
 @pytest.mark.parametrize(("constraint", "says"), [
     (ConstraintConfig(name="x", label="pet=cow"), "no training sequence has label 'pet=cow' .labels are: pet=cat"),
     (ConstraintConfig(name="x", keyword="cow"), "no training sequence has keyword"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from textvae.nn import batching
+from textvae.nn import batching, sampled_softmax
 from textvae.nn.compiled import Compiled
 from textvae.nn.embedding_vae import EmbeddingVAE
 from textvae.nn.latent_transformer import LatentTransformer
@@ -12,4 +12,4 @@ from textvae.nn.word_transformer import WordTransformer
 NETWORKS: dict[str, Any] = {
     network.kind: network for network in (EmbeddingVAE, SequenceVAE, LatentTransformer, WordTransformer)}
 
-__all__ = ["NETWORKS", "Compiled", "batching"]
+__all__ = ["NETWORKS", "Compiled", "batching", "sampled_softmax"]

@@ -7,11 +7,45 @@ import numpy as np
 
 PAD, BEGIN, END = 0, 1, 2
 
-# Widths grow by about a sixth: under a tenth of a batch is padding, and XLA compiles few shapes.
+# Widths that grow by about a sixth, for whoever does not know the lengths beforehand: under a tenth is padding.
 WIDTHS = (6, 9, 12, 16, 20, 25, 30, 36, 42, 48, 56, 66, 78, 92, 108, 128, 150, 176, 206, 242, 284, 332, 390, 458, 512)
 
 
-def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None) -> list[tuple[np.ndarray, int]]:
+def fit_widths(lengths: np.ndarray, most: int) -> tuple[int, ...]:
+    """Choose the widths that leave the least padding.
+
+    Args:
+        lengths: int64 [sequences], tokens of each.
+        most: Widths to choose, at most: XLA compiles a step for each.
+
+    Returns:
+        Ascending widths, the last the longest length.
+
+    Example:
+        >>> fit_widths(np.array([3, 3, 4, 9, 10, 10]), 2)
+        (4, 10)
+    """
+    values, counts = np.unique(lengths, return_counts=True)
+    if not len(values):
+        return WIDTHS[:1]
+    up_to = np.concatenate([[0], np.cumsum(counts)])
+    # least[j]: positions that the sequences up to value j take; one width more at every turn.
+    least = (values * up_to[1:]).astype(np.float64)
+    cuts: list[np.ndarray] = []
+    for _ in range(min(most, len(values)) - 1):
+        total = least[:, None] + values[None, :] * (up_to[None, 1:] - up_to[1:, None])
+        total[np.tril_indices(len(values))] = np.inf
+        cuts.append(np.where(total.min(axis=0) < least, total.argmin(axis=0), -1))
+        least = np.minimum(least, total.min(axis=0))
+    chosen = [len(values) - 1]
+    for cut in reversed(cuts):
+        if cut[chosen[-1]] >= 0:
+            chosen.append(int(cut[chosen[-1]]))
+    return tuple(int(values[j]) for j in reversed(chosen))
+
+
+def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None,
+         widths: Sequence[int] = WIDTHS) -> list[tuple[np.ndarray, int]]:
     """Put sequences into batches by length.
 
     All batches but one have ``batch_size`` rows: what a bucket has left over moves up to the next, so that a
@@ -21,6 +55,7 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
         lengths: int64 [sequences], tokens of each.
         batch_size: Sequences per batch.
         rng: Shuffles the sequences and the batches; None keeps the order.
+        widths: What batches may be wide, ascending; what is longer than all of them gets a width of its own.
 
     Returns:
         ``(rows int64 [batch], width)`` for each batch; every sequence stands in exactly one.
@@ -31,12 +66,12 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
     """
     order = np.arange(len(lengths)) if rng is None else rng.permutation(len(lengths))
     longest = int(lengths.max(initial=1))
-    widths = [width for width in WIDTHS if width < longest]
-    top = next((width for width in WIDTHS if width >= longest), -(-longest // 64) * 64)
-    bucket = np.searchsorted(widths, lengths[order])
+    narrower = [width for width in widths if width < longest]
+    top = next((width for width in widths if width >= longest), -(-longest // 64) * 64)
+    bucket = np.searchsorted(narrower, lengths[order])
     batches = []
     left = order[:0]
-    for number, width in enumerate([*widths, top]):
+    for number, width in enumerate([*narrower, top]):
         rows = np.concatenate([left, order[bucket == number]])
         whole = len(rows) if width == top else len(rows) // batch_size * batch_size
         batches += [(rows[start:start + batch_size], width) for start in range(0, whole, batch_size)]
@@ -55,8 +90,8 @@ def pad(sequences: list[np.ndarray], width: int) -> np.ndarray:
                [7, 0, 0]], dtype=int32)
     """
     out = np.zeros((len(sequences), width), np.int32)
-    for row, sequence in zip(out, sequences, strict=True):
-        row[:len(sequence)] = sequence
+    lengths = np.array([len(sequence) for sequence in sequences])
+    out[np.arange(width) < lengths[:, None]] = np.concatenate(sequences)
     return out
 
 
@@ -96,6 +131,27 @@ def teacher_forced(sequences: list[np.ndarray], width: int) -> dict[str, np.ndar
         >>> arrays["encoder"].tolist(), arrays["decoder"].tolist(), arrays["target"].tolist()
         ([[5, 6, 0]], [[1, 5, 6, 0]], [[5, 6, 2, 0]])
     """
-    return {"encoder": pad(sequences, width),
-            "decoder": pad([np.concatenate([[BEGIN], sequence]) for sequence in sequences], width + 1),
-            "target": pad([np.concatenate([sequence, [END]]) for sequence in sequences], width + 1)}
+    encoder = pad(sequences, width)
+    decoder, target = np.zeros((2, len(sequences), width + 1), np.int32)
+    decoder[:, 0], decoder[:, 1:], target[:, :-1] = BEGIN, encoder, encoder
+    target[np.arange(len(sequences)), [len(sequence) for sequence in sequences]] = END
+    return {"encoder": encoder, "decoder": decoder, "target": target}
+
+
+def real_positions(target: np.ndarray, room: int) -> np.ndarray:
+    """Where the flattened target has tokens, filled up with places of padding.
+
+    Args:
+        target: int32 [batch, time], 0 pads.
+        room: How many places to give: at least the tokens, at most ``batch * time``.
+
+    Returns:
+        int32 [room].
+
+    Example:
+        >>> real_positions(np.array([[5, 2, 0], [2, 0, 0]]), 4).tolist()
+        [0, 1, 3, 2]
+    """
+    flat = target.reshape(-1)
+    real, rest = np.flatnonzero(flat), np.flatnonzero(flat == PAD)
+    return np.concatenate([real, rest[:room - len(real)]]).astype(np.int32)

@@ -6,12 +6,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from textvae.nn import gaussian
+from textvae.nn import gaussian, sampled_softmax
 from textvae.nn.batching import PAD
 from textvae.nn.network import Network
 from textvae.nn.penalties import constraint_distance
+from textvae.nn.recurrent import GRU, LSTM
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+CELLS = {"lstm": LSTM, "gru": GRU}
 
 
 class SequenceVAE(Network):
@@ -32,7 +33,9 @@ class SequenceVAE(Network):
         seed: For the first weights, dropout and the posterior's noise.
 
     Training takes ``encoder`` int32 [batch, time], ``decoder`` and ``target`` int32 [batch, time + 1] (the decoder's
-    begins with BEGIN, the target ends with END, 0 pads all three) and ``applies`` float32 [batch, constraints].
+    begins with BEGIN, the target ends with END, 0 pads all three) and ``applies`` float32 [batch, constraints]. Where
+    ``positions`` int32 [n] says at which places of the flattened target its tokens are, nothing else goes through the
+    softmax. With ``rows``, ``place`` and ``shift`` (see ``sampled_softmax.arrays``) the softmax is a sampled one.
     """
 
     kind = "sequence_vae"
@@ -51,14 +54,14 @@ class SequenceVAE(Network):
         # 0.1 keeps the first logits of the tied softmax near uniform.
         self.embedding = layers.Embedding(vocabulary, embedding, name="embedding",
                                           embeddings_initializer=keras.initializers.RandomNormal(stddev=0.1))
-        self.encoder = CELLS[encoder](hidden, return_sequences=True, use_cudnn=False, name="encoder")
+        self.encoder = CELLS[encoder](hidden, name="encoder")
         self.mean = layers.Dense(latent, name="mean")
         # Starts at a variance of 1/50: the decoder learns to use z before the noise drowns it.
         self.log_var = layers.Dense(latent, name="log_var", kernel_initializer="zeros",
                                     bias_initializer=keras.initializers.Constant(-4.0))
         self.states = 2 if decoder == "lstm" else 1
         self.start = layers.Dense(hidden * self.states, activation="tanh", name="start")
-        self.decoder = CELLS[decoder](hidden, return_sequences=True, use_cudnn=False, name="decoder")
+        self.decoder = CELLS[decoder](hidden, name="decoder")
         self.narrow = layers.Dense(embedding, name="narrow")
         locked = (None, 1, None)
         self.drop_in = layers.Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
@@ -82,9 +85,11 @@ class SequenceVAE(Network):
         Returns:
             float32 [batch, latent] each.
         """
-        ids = inputs["ids"]
+        return self._encode(inputs["ids"], self.embedding(inputs["ids"]))
+
+    def _encode(self, ids: Any, embedded: Any) -> tuple[Any, Any]:
         real = ops.cast(ops.not_equal(ids, PAD), "float32")[:, :, None]
-        outputs = self.encoder(self.embedding(ids))
+        outputs = self.encoder(embedded)
         # The mean over time keeps every word's trace, where the last state forgets the first words (Long et al. 2019).
         pooled = ops.sum(outputs * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
         return self.mean(pooled), self.log_var(pooled)
@@ -114,16 +119,29 @@ class SequenceVAE(Network):
         narrow = self.narrow(outputs)
         return ops.matmul(narrow, ops.transpose(self.embedding.embeddings)) + self.token_bias
 
-    def _reconstruction(self, decoder: Any, target: Any, z: Any, training: bool) -> Any:
-        """-log p(x|z) in nats, summed over the tokens of a sequence: float32 [batch]."""
-        embedded = self.embedding(decoder)
+    def _outputs(self, embedded: Any, z: Any, training: bool) -> Any:
+        """What the decoder says at every step, narrowed to the width of the embeddings: [batch, time, embedding]."""
         embedded = self.drop_in(embedded, training=training)
-        repeated = ops.broadcast_to(z[:, None, :], (ops.shape(z)[0], ops.shape(decoder)[1], self.latent))
+        repeated = ops.broadcast_to(z[:, None, :], (ops.shape(z)[0], ops.shape(embedded)[1], self.latent))
         inputs = ops.concatenate([embedded, repeated], axis=-1)
         outputs = self.decoder(inputs, initial_state=self.first_state(z))
-        logits = self._logits(self.drop_out(outputs, training=training))
-        losses = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
-        return ops.sum(losses * ops.cast(ops.not_equal(target, PAD), "float32"), axis=-1)
+        return self.drop_out(outputs, training=training)
+
+    def _reconstruction(self, outputs: Any, inputs: dict[str, Any]) -> Any:
+        """-log p(x|z) in nats, summed over the tokens of a sequence: float32 [batch]."""
+        target = inputs["target"]
+        batch, time = ops.shape(target)[0], ops.shape(target)[1]
+        places = inputs.get("positions", ops.arange(batch * time, dtype="int32"))
+        outputs = ops.take(ops.reshape(outputs, (-1, self.hidden)), places, axis=0)
+        target = ops.take(ops.reshape(target, (-1,)), places)
+        if "rows" in inputs:
+            losses = sampled_softmax.crossentropy(self.narrow(outputs), inputs["table"],
+                                                  ops.take(self.token_bias, inputs["rows"]),
+                                                  ops.take(inputs["place"], target), inputs["shift"])
+        else:
+            losses = keras.losses.sparse_categorical_crossentropy(target, self._logits(outputs), from_logits=True)
+        losses = losses * ops.cast(ops.not_equal(target, PAD), "float32")
+        return ops.segment_sum(losses, places // time, num_segments=batch)
 
     def score(self, inputs: dict[str, Any]) -> Any:
         """-log p(x|z) in nats, summed over tokens and the end of the sequence.
@@ -134,16 +152,24 @@ class SequenceVAE(Network):
         Returns:
             float32 [batch].
         """
-        return self._reconstruction(inputs["decoder"], inputs["target"], inputs["z"], False)
+        return self._reconstruction(self._outputs(self.embedding(inputs["decoder"]), inputs["z"], False), inputs)
 
     # -- training ----------------------------------------------------------------------------------------------
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """``reconstruction`` and ``kl`` (nats per sequence), ``kl_free`` (the KL with free bits), penalties by name."""
-        mean, log_var = self.posterior({"ids": inputs["encoder"]})
+        encoder, decoder = inputs["encoder"], inputs["decoder"]
+        if "rows" in inputs:
+            # The rows that this batch needs, taken from the table once, so that all gradients meet in them.
+            table = ops.take(self.embedding.embeddings, inputs["rows"], axis=0)
+            inputs = {**inputs, "table": table}
+            embedded = [ops.take(table, ops.take(inputs["place"], ids), axis=0) for ids in (encoder, decoder)]
+        else:
+            embedded = [self.embedding(encoder), self.embedding(decoder)]
+        mean, log_var = self._encode(encoder, embedded[0])
         z = gaussian.sample(mean, log_var, keras.random.normal(ops.shape(mean), seed=self.noise))
         per_dimension = gaussian.kl(mean, log_var)
-        terms = {"reconstruction": self._reconstruction(inputs["decoder"], inputs["target"], z, training),
+        terms = {"reconstruction": self._reconstruction(self._outputs(embedded[1], z, training), inputs),
                  "kl": ops.sum(per_dimension, axis=-1),
                  "kl_free": gaussian.free_bits(per_dimension, self.free_bits)}
         for i, constraint in enumerate(self.constraints):

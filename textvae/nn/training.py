@@ -3,7 +3,9 @@
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +128,7 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
     """Run a step over batches and average what it returns over sequences."""
     sums: dict[str, float] = {}
     count = 0
-    for batch in batches:
+    for batch in _ahead(batches):
         size = len(next(iter(batch.values())))
         logs = step(batch, return_dict=True)
         for name, value in logs.items():
@@ -135,6 +137,41 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
         if advance is not None:
             advance(1, loss=sums["loss"] / count)
     return {name: total / count for name, total in sums.items()}
+
+
+def _ahead(batches: Iterable[Batch], most: int = 4) -> Iterator[Batch]:
+    """The same batches in the same order, made by a thread while the step before computes."""
+    made: queue.Queue[Batch | BaseException | None] = queue.Queue(most)
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                made.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def make() -> None:
+        try:
+            for batch in batches:
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:  # handed over, to be raised where the batches are read
+            put(error)
+
+    thread = threading.Thread(target=make, daemon=True, name="batches")
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _variables(network: Network) -> list[Any]:

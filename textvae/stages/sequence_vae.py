@@ -1,7 +1,7 @@
 """Train the sequence VAE on token ids, starting from the compressed word vectors."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
-from textvae.data import UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.data import END, SPLITS, UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
 
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
+# XLA takes as long over a shape as 40 steps. One shape in 400 steps keeps that to a tenth; over 20 leave under 4% padding.
+STEPS_PER_WIDTH, MOST_WIDTHS = 400, 20
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,19 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     if start is not None:
         network.embedding.embeddings.assign(_scaled(start, keras.ops.convert_to_numpy(network.embedding.embeddings)))
     rows = {split: tokens.rows(split) for split in ("train", "validation")}
-    steps = len(nn.batching.plan(tokens.lengths[rows["train"]], config.batch_size))
+    lengths = tokens.lengths[rows["train"]]
+    steps = -(-len(lengths) // config.batch_size)
+    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, config.jit))
+    chances = None
+    if config.softmax_samples:
+        if config.softmax_samples >= tokens.vocabulary_size:
+            raise ConfigError(f"sequence_vae.softmax_samples is {config.softmax_samples}, and the vocabulary has "
+                              f"{tokens.vocabulary_size} tokens", "set it to 0, which takes them all")
+        chances = nn.sampled_softmax.inclusion(_counts(tokens), config.softmax_samples)
     # The step size falls to a tenth along a cosine, so that the last epochs settle instead of wandering.
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs, alpha=0.1)
     network.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip or None),
-                    jit_compile=config.jit)
+                    jit_compile="auto" if config.jit else False)
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
     ramp = config.pretrain_epochs + config.warmup_epochs
     encode = nn.Compiled(network, network.posterior)
@@ -88,10 +98,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     applies = np.stack([region.applies for region in regions], axis=1) if regions else np.zeros((len(tokens), 0), "f4")
     fitted = fit(
         network,
-        lambda epoch: batches(tokens, rows["train"], config.batch_size, applies, noise=config.noise,
-                              word_dropout=config.word_dropout,
+        lambda epoch: batches(tokens, rows["train"], config.batch_size, applies, widths=widths, noise=config.noise,
+                              word_dropout=config.word_dropout, chances=chances,
                               rng=np.random.default_rng(child(seed, f"epoch-{epoch}"))),
-        lambda: batches(tokens, rows["validation"], config.batch_size, applies),
+        lambda: batches(tokens, rows["validation"], config.batch_size, applies, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
         monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch, logger=logger)
     if regions:
@@ -105,31 +115,58 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
                           plots.history(fitted.history, title="sequence_vae"))
 
 
-def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *, noise: float = 0.0,
-            word_dropout: float = 0.0, rng: np.random.Generator | None = None) -> Iterator[dict[str, np.ndarray]]:
+def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
+            widths: Sequence[int] | None = None, noise: float = 0.0, word_dropout: float = 0.0,
+            chances: np.ndarray | None = None, rng: np.random.Generator | None = None) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; with an rng shuffled and noised, without one in order and clean.
 
     Args:
         rows: int64 [n], which sequences.
         applies: float32 [sequences, constraints].
+        widths: What batches may be wide, as ``fit_widths`` chooses; None takes those of ``textvae.nn.batching``.
         noise: Share of the encoder's tokens deleted.
         word_dropout: Share of the decoder's input tokens that become the unknown token.
+        chances: For a sampled softmax: from ``sampled_softmax.inclusion``; needs an rng.
 
     Yields:
-        ``encoder`` int32 [batch, width], ``decoder`` and ``target`` int32 [batch, width + 1], ``applies`` float32
-        [batch, constraints].
+        ``encoder`` int32 [batch, width], ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32
+        [n], ``applies`` float32 [batch, constraints], and what ``sampled_softmax.arrays`` gives.
     """
-    from textvae.nn.batching import pad, plan, teacher_forced
+    from textvae.nn import sampled_softmax
+    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, teacher_forced
 
-    for batch, width in plan(tokens.lengths[rows], batch_size, rng):
+    planned = plan(tokens.lengths[rows], batch_size, rng, widths or WIDTHS)
+    # Batches of one shape take as many places of the softmax as the fullest of them, so that XLA compiles one step.
+    rooms: dict[tuple[int, int], int] = {}
+    for batch, width in planned:
+        size = len(batch)
+        room = -(-int(tokens.lengths[rows[batch]].sum() + size) // size) * size
+        rooms[size, width] = max(rooms.get((size, width), 0), room)
+    for batch, width in planned:
         chosen = rows[batch]
         arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
+        arrays["positions"] = real_positions(arrays["target"], rooms[len(batch), width])
         if rng is not None:
             sequences = [sequence[_kept(len(sequence), noise, rng)] for sequence in map(tokens.sequence, chosen)]
             arrays["encoder"] = pad(sequences, width)
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
+            if chances is not None:
+                arrays |= sampled_softmax.arrays(arrays, chances, rng)
         yield {**arrays, "applies": applies[chosen]}
+
+
+def _most_widths(steps: int, jit: bool) -> int:
+    return min(max(steps // STEPS_PER_WIDTH, 4), MOST_WIDTHS) if jit else MOST_WIDTHS
+
+
+def _counts(tokens: Tokens) -> np.ndarray:
+    """How often training predicts each token, the end included: int64 [vocabulary]."""
+    rows = tokens.rows("train")
+    counts = np.bincount(tokens.ids[np.repeat(tokens.split == SPLITS.index("train"), tokens.lengths)],
+                         minlength=tokens.vocabulary_size)
+    counts[END] = len(rows)
+    return counts
 
 
 def _kept(length: int, noise: float, rng: np.random.Generator) -> np.ndarray:

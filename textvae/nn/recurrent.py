@@ -1,0 +1,156 @@
+"""LSTM and GRU layers whose loops do nothing but the recurrence.
+
+keras' own layers multiply inputs and states step by step, forwards and backwards. Here the inputs of all steps are
+multiplied at once before the loop, and the recurrent kernel's gradient is one product after the backward loop, as cuDNN
+does it (Appleyard et al. 2016, section 3). Weights, their names and the results are those of keras' layers, which run
+instead where there is a GPU: cuDNN is behind them.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from keras import layers, ops
+
+
+class LSTM(layers.LSTM):
+    """keras' LSTM with return_sequences, for inputs ``[batch, time, width]`` without a mask."""
+
+    def __init__(self, units: int, *, name: str) -> None:
+        super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
+
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        """Outputs at the last step and at all steps, and the last state, for keras."""
+        with suppress(ValueError):  # keras' word that there is no cuDNN here
+            return super().inner_loop(sequences, initial_state, mask, training)
+        hidden, cell = initial_state
+        projected = ops.matmul(ops.transpose(sequences, (1, 0, 2)), self.cell.kernel) + self.cell.bias
+        outputs = _lstm(projected, self.cell.recurrent_kernel[:], hidden, cell)
+        # The last cell state is nobody's concern here, so the loop does not hand it out.
+        return outputs[-1], ops.transpose(outputs, (1, 0, 2)), [outputs[-1], ops.zeros_like(cell)]
+
+
+class GRU(layers.GRU):
+    """keras' GRU (reset after the product) with return_sequences, for inputs ``[batch, time, width]`` without a mask."""
+
+    def __init__(self, units: int, *, name: str) -> None:
+        super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
+
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        """Outputs at the last step and at all steps, and the last state, for keras."""
+        with suppress(ValueError):  # keras' word that there is no cuDNN here
+            return super().inner_loop(sequences, initial_state, mask, training)
+        hidden = initial_state[0] if isinstance(initial_state, list | tuple) else initial_state
+        projected = ops.matmul(ops.transpose(sequences, (1, 0, 2)), self.cell.kernel) + self.cell.bias[0]
+        outputs = _gru(projected, self.cell.recurrent_kernel[:], self.cell.bias[1],
+                       hidden)
+        return outputs[-1], ops.transpose(outputs, (1, 0, 2)), [outputs[-1]]
+
+
+@ops.custom_gradient
+def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
+    """Run the recurrence.
+
+    Args:
+        projected: Inputs times the input kernel, with the bias, float32 [time, batch, 4 * hidden] in keras' order of
+            gates: input, forget, candidate, output.
+        kernel: Recurrent kernel, float32 [hidden, 4 * hidden].
+        hidden, cell: The first state, float32 [batch, hidden] each.
+
+    Returns:
+        Outputs float32 [time, batch, hidden], and the function that gives the arguments' gradients.
+    """
+
+    def step(state: Any, own: Any) -> Any:
+        hidden, cell, _ = state
+        i, f, g, o = ops.split(own + ops.matmul(hidden, kernel), 4, axis=-1)
+        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        cell = f * cell + i * g
+        state = (o * ops.tanh(cell), cell, ops.concatenate([i, f, g, o], axis=-1))
+        return state, state
+
+    # The gates are in the state because keras' scan on TensorFlow hands out what is shaped like the state alone.
+    _, (outputs, cells, gates) = ops.scan(step, (hidden, cell, ops.zeros_like(projected[0])), projected)
+
+    def gradient(*arguments: Any, upstream: Any = None) -> Any:
+        upstream = arguments[0] if upstream is None else upstream
+        transposed = ops.transpose(kernel)
+        units = hidden.shape[-1]
+        # What needs no gradient of a later step is computed here, for all steps at once. It is one tensor because
+        # keras' scan over several needs their length before it runs.
+        before = ops.concatenate([cell[None], cells[:-1]], axis=0)
+        squashed = ops.tanh(cells)
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        known = ops.concatenate([g * i * (1.0 - i), before * f * (1.0 - f), i * (1.0 - g * g),
+                                 squashed * o * (1.0 - o), o * (1.0 - squashed * squashed), f, upstream], axis=-1)
+
+        def back(state: Any, own: Any) -> Any:
+            d_hidden, d_cell, _ = state
+            slope, cell_slope, forget, d_output = ops.split(own, [4 * units, 5 * units, 6 * units], axis=-1)
+            d_hidden = d_hidden + d_output
+            d_cell = d_cell + d_hidden * cell_slope
+            d_gates = ops.concatenate([d_cell, d_cell, d_cell, d_hidden], axis=-1) * slope
+            state = (ops.matmul(d_gates, transposed), d_cell * forget, d_gates)
+            return state, state
+
+        zeros = (ops.zeros_like(hidden), ops.zeros_like(cell), ops.zeros_like(gates[0]))
+        (d_hidden, d_cell, _), (_, _, d_projected) = ops.scan(back, zeros, known, reverse=True)
+        return d_projected, _kernel_gradient(hidden, outputs, d_projected), d_hidden, d_cell
+
+    return outputs, gradient
+
+
+@ops.custom_gradient
+def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
+    """Run the recurrence; as ``_lstm``, with gates in keras' order: update, reset, candidate.
+
+    Args:
+        projected: float32 [time, batch, 3 * hidden].
+        kernel: float32 [hidden, 3 * hidden].
+        bias: Of the recurrent product, float32 [3 * hidden].
+        hidden: The first state, float32 [batch, hidden].
+    """
+
+    def step(state: Any, own: Any) -> Any:
+        hidden, _ = state
+        z, r, g = ops.split(own, 3, axis=-1)
+        from_z, from_r, inner = ops.split(ops.matmul(hidden, kernel) + bias, 3, axis=-1)
+        z, r = ops.sigmoid(z + from_z), ops.sigmoid(r + from_r)
+        g = ops.tanh(g + r * inner)
+        state = (z * hidden + (1.0 - z) * g, ops.concatenate([z, r, g, inner], axis=-1))
+        return state, state
+
+    room = ops.concatenate([projected[0], ops.zeros_like(hidden)], axis=-1)
+    _, (outputs, gates) = ops.scan(step, (hidden, room), projected)
+
+    def gradient(*arguments: Any, upstream: Any = None) -> Any:
+        upstream = arguments[0] if upstream is None else upstream
+        units = hidden.shape[-1]
+        transposed = ops.transpose(kernel)
+        before = ops.concatenate([hidden[None], outputs[:-1]], axis=0)
+        z, r, g, inner = ops.split(gates, 4, axis=-1)
+        slope = (1.0 - z) * (1.0 - g * g)
+        known = ops.concatenate([(before - g) * z * (1.0 - z), slope * inner * r * (1.0 - r), slope * r, z, upstream],
+                                axis=-1)
+
+        def back(state: Any, own: Any) -> Any:
+            d_hidden, *_ = state
+            slopes, keep, d_output = ops.split(own, [3 * units, 4 * units], axis=-1)
+            d_hidden = d_hidden + d_output
+            d_products = ops.concatenate([d_hidden, d_hidden, d_hidden], axis=-1) * slopes
+            state = (ops.matmul(d_products, transposed) + d_hidden * keep, d_products, d_hidden)
+            return state, state
+
+        zeros = (ops.zeros_like(hidden), ops.zeros_like(known[0, :, :3 * units]), ops.zeros_like(hidden))
+        (d_hidden, *_), (_, d_products, d_outputs) = ops.scan(back, zeros, known, reverse=True)
+        d_z, d_r, _ = ops.split(d_products, 3, axis=-1)
+        return (ops.concatenate([d_z, d_r, d_outputs * slope], axis=-1), _kernel_gradient(hidden, outputs, d_products),
+                ops.sum(d_products, axis=(0, 1)), d_hidden)
+
+    return outputs, gradient
+
+
+def _kernel_gradient(hidden: Any, outputs: Any, d_products: Any) -> Any:
+    """The recurrent kernel's gradient, all steps in one product: [hidden, gates * hidden]."""
+    states = ops.concatenate([hidden[None], outputs[:-1]], axis=0)
+    width, units = d_products.shape[-1], hidden.shape[-1]
+    return ops.matmul(ops.transpose(ops.reshape(states, (-1, units))), ops.reshape(d_products, (-1, width)))
