@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SENTENCE ?= The company says it will cut jobs next year.
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test lint types docs bench clean
 
 demo: $(INSTALLED)  ## train on the sample corpus, then write five variations of a sentence
 	$(BIN)/textvae run quickstart
@@ -22,6 +22,9 @@ types: $(INSTALLED)  ## check the type annotations
 
 docs: $(INSTALLED)  ## write docs/cli.md and docs/settings.md anew
 	$(BIN)/python -m textvae.cli.reference docs
+
+bench: $(INSTALLED)  ## measure speed beside the yardsticks, and write docs/performance.md anew; takes hours
+	$(BIN)/python -m benchmarks all
 
 clean:  ## remove the environment and every cache; models/ stays
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

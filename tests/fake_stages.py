@@ -34,6 +34,7 @@ class Fakes:
             module: Any = ModuleType(f"textvae.stages.{name}")
             module.run = self._runner(name)
             module.fingerprint = fingerprint
+            module.on_device = lambda config, choice: False
             monkeypatch.setitem(sys.modules, module.__name__, module)
         # What a power cut would lose is tested nowhere; waiting for the disk would take most of these tests' time.
         monkeypatch.setattr("os.fsync", lambda handle: None)

@@ -83,7 +83,9 @@ def outputs(network):
     calls = {
         "embedding_vae": {"posterior": given, "reconstruct": {"z": z}},
         "sequence_vae": {"posterior": {"ids": given.get("encoder")},
-                         "score": {"decoder": given.get("decoder"), "target": given.get("target"), "z": z}},
+                         "score": {"decoder": given.get("decoder"), "target": given.get("target"), "z": z},
+                         "score_samples": {"decoder": given["decoder"][0], "target": given["target"][0], "z": z}
+                         if "encoder" in given else {}},
         "latent_transformer": {"predict_next": {"inputs": given.get("inputs")}},
         "word_transformer": {"score": given, "logits": {"decoder": given.get("decoder")}},
     }[network.kind]

@@ -184,6 +184,29 @@ def test_a_table():
                               "a           -\n")
 
 
+def test_a_profile_says_where_the_time_went():
+    posts = Path("posts")
+    posts.mkdir()
+    for number in range(40):
+        (posts / f"{number}.txt").write_text(f"This is post number {number}. It has two sentences.", encoding="utf-8")
+    Path("own.toml").write_text('[corpus]\npath = "posts"\n[tokens]\nlevel = "word"\n', encoding="utf-8")
+    words = ("run", "own.toml", "--until", "tokens", "--profile")
+    done = textvae(*words)
+    assert done.code == 0, done.err
+    table = done.err[done.err.index("see what is stale"):].splitlines()
+    names = [line.split("  ")[0] or line.strip().split("  ")[0] for line in table]
+    assert names[0] == "see what is stale" and names[-1] == "all" and {"corpus", "tokens", "work"} <= set(names)
+    again = textvae(*words, "--json", "--force", "tokens")
+    (told,) = again.json
+    assert "see what is stale" not in again.err
+    assert list(told["profile"]["stages"]) == ["tokens"]
+    used = told["profile"]["stages"]["tokens"]
+    assert [part["part"] for part in used["parts"] if " > " not in part["part"]] == ["load inputs", "work", "store"]
+    assert used["tokens"] == sum(told["stages"]["tokens"]["metrics"]["tokens"].values()) and used["peak_memory"] > 1e6
+    shown = textvae("show", "own.toml", "tokens").out.splitlines()[0]
+    assert " tokens/s, " in shown and " MB of memory at most, cpu" in shown
+
+
 def test_lines_tell_a_log_how_it_goes():
     err = io.StringIO()
     with redirect_stderr(err):

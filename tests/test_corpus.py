@@ -1,5 +1,6 @@
 """The corpus stage: what is kept, dropped and counted, on small folders and on real corpora."""
 
+import multiprocessing
 import re
 from collections import Counter
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_labels_by_file_ending(tmp_path: Path) -> None:
                                                                   ("so so", ())]
     with pytest.raises(ConfigError, match="ENDING KEY=VALUE"):
         read(f"{tmp_path}/s.*", file_labels=(".0",))
+
+
+def test_processes_read_the_same_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        write(tmp_path, **{f"post{number}_md": f"# Post {number % 30}\n\nSome *words* of it."})
+    write(tmp_path, bad_md="---\ntags: [x\n---\nText.", none_md="")
+    (tmp_path / "post7.md").write_bytes(b"\xff\xfe\x00")
+    alone = read(tmp_path)
+    monkeypatch.setattr(corpus, "ALONE", 0)
+    monkeypatch.setattr(corpus, "CHUNK", 300)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1}, raising=False)
+    assert read(tmp_path) == alone and len(alone.rejected) == 3 and alone.metrics["duplicates"] == 10 - 1
+    with pytest.raises(ConfigError, match=r"unknown corpus.encoding 'klingon' \(such as"):
+        read(tmp_path, encoding="klingon")
+    assert not multiprocessing.active_children()
 
 
 def test_a_corpus_without_a_text_says_why(tmp_path: Path) -> None:

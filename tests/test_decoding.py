@@ -107,3 +107,39 @@ def test_an_unknown_sampler_is_refused():
         Sampling("nuclear")
     with pytest.raises(TextvaeError, match="temperature -1"):
         Sampling(temperature=-1)
+
+
+def test_a_draw_goes_by_weight_across_blocks_and_never_to_nothing():
+    from textvae.decoding import _draw
+
+    rng = np.random.default_rng(0)
+    weights = rng.random(300).astype(np.float32) * (rng.random(300) < 0.5)
+    weights[[0, 299]] = 0
+    draws = 40_000
+    uniform = rng.random(draws, np.float32)
+    uniform[:3] = 0.0, np.nextafter(np.float32(1), np.float32(0)), 0.5
+    found = np.bincount(np.asarray(_draw(np.tile(weights, (draws, 1)), uniform)), minlength=300)
+    expected = weights / weights.sum()
+    assert not found[weights == 0].any()
+    assert np.abs(found / draws - expected).max() < 5 * np.sqrt(expected.max() / draws)
+
+
+@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 1.0])
+def test_the_nucleus_is_that_of_a_full_sort(top_p):
+    from textvae.decoding import TRIES, nucleus
+
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, 400).astype(np.float32)
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    order = np.argsort(-probabilities)
+    before = np.cumsum(probabilities[order]) - probabilities[order]
+    expected = np.zeros(400)
+    expected[order[before < top_p]] = probabilities[order[before < top_p]]
+    expected /= expected.sum()
+    draws = 20_000
+    chosen = np.asarray(nucleus(np.tile(logits, (draws, 1)), rng.random((draws, TRIES), np.float32),
+                                Sampling(temperature=1.0, top_p=top_p)))
+    found = np.bincount(chosen, minlength=400) / draws
+    assert not found[expected == 0].any()
+    # Five standard errors, and the one draw in a thousand that gives up and takes the likeliest.
+    assert np.abs(found - expected).max() < 5 * np.sqrt(expected.max() / draws) + 0.002

@@ -18,9 +18,10 @@ from textvae import device
 assert not {"keras", "tensorflow", "jax"} & set(sys.modules), "importing the module must be cheap"
 from textvae.errors import TextvaeError
 told = []
-for choice in sys.argv[1:]:
+for words in sys.argv[1:]:
+    choice, _, precision = words.partition(" ")
     try:
-        told.append(device.use(choice).describe())
+        told.append(device.use(choice, precision=precision or "auto").describe())
     except TextvaeError as error:
         told.append([error.message, error.hint])
 print(json.dumps(told))
@@ -28,7 +29,7 @@ print(json.dumps(told))
 
 
 def tell(*choices: str, **environment: str) -> list:
-    """Use devices one after the other in a child process."""
+    """Use devices one after the other in a child process; ``"cpu bfloat16"`` names a precision too."""
     clean = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND")}
     done = subprocess.run([sys.executable, "-c", SCRIPT, *choices], capture_output=True, text=True, timeout=120,
                           env={**clean, **environment})
@@ -57,6 +58,40 @@ def test_jax_is_used_where_it_is_asked_for():
     pytest.importorskip("jax")
     (cpu,) = tell("cpu", KERAS_BACKEND="jax")
     assert (cpu["kind"], cpu["backend"]) == ("cpu", "jax")
+
+
+def test_the_precision_is_chosen_and_told():
+    auto, half, full = tell("cpu", "cpu bfloat16", "cpu float32")
+    assert [own["precision"] for own in (auto, half, full)] == ["float32", "mixed_bfloat16", "float32"]
+
+
+def test_an_impossible_precision_is_refused(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(TextvaeError, match=r"unknown precision 'float16'.*auto, float32, bfloat16"):
+        device.use("cpu", precision="float16")
+    monkeypatch.setattr(device, "_CAPABILITIES", {"tensorflow": lambda: 7.0, "jax": lambda: 9.0, "torch": lambda: None})
+    with pytest.raises(TextvaeError, match=r"V100 has no bfloat16 \(compute capability 7.0.*--precision float32"):
+        device._policy("gpu", "V100", "tensorflow", "bfloat16")
+    assert device._policy("gpu", "V100", "tensorflow", "auto") == "float32"
+    assert device._policy("gpu", "H200", "jax", "auto") == "mixed_bfloat16"
+    assert device._policy("gpu", "another maker's", "torch", "auto") == "mixed_bfloat16"
+
+
+def test_a_backend_that_does_not_exist_or_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    with pytest.raises(TextvaeError, match=r"KERAS_BACKEND is 'theano' \(one of: tensorflow, jax, torch\)"):
+        device.use("cpu")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TextvaeError, match="'jax', which is not installed"):
+        device.use("cpu")
+
+
+def test_a_cpu_has_no_gpu_memory_and_keeps_what_was_freed():
+    device.keep_freed_memory()
+    cpu = device.Device("cpu", "a chip", "tensorflow", "float32")
+    cpu.forget_peak_memory()
+    assert cpu.peak_memory() is None
 
 
 BROKEN = r"""

@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "config": {"errors"},
     "device": {"errors"},
+    "meter": {"progress"},
     "data": {"errors"},
     "readers": {"errors", "data"},
     "text": {"errors", "data"},
@@ -33,7 +34,8 @@ MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
     "catalogue": {"config", "errors", "store"},
-    "pipeline": {"catalogue", "config", "device", "manifests", "store", *BASE},  # stages by name, when they run
+    # Stages by name, when they run.
+    "pipeline": {"catalogue", "config", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }

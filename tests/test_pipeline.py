@@ -69,6 +69,9 @@ def test_the_manifest_says_how_an_artefact_was_made(fakes: Fakes, posts: Path, s
     assert manifest["config"]["vocabulary"] == 900 and manifest["seed"] == 5 and manifest["version"] == 1
     assert manifest["inputs"] == {"corpus": {"key": keys["corpus"],
                                              "content": store.manifest("corpus", keys["corpus"])["content"]}}
+    used = manifest["usage"]
+    assert used["peak_memory"] > 1e6 and used["seconds"] >= manifest["seconds"] and used["tokens_per_second"] is None
+    assert [part["part"] for part in used["parts"]] == ["load inputs", "work"]
     assert manifest["device"] == {"kind": "cpu"} and manifest["reason"] == "never run" and manifest["seconds"] >= 0
 
 

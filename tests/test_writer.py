@@ -78,10 +78,21 @@ def test_latents_are_moved_into_the_region(rows):
     assert Writer._inside(z, None) is z
 
 
-def test_constraints_are_named_or_refused(writer):
-    free = writer.vary(TEXTS[0], 2, seed=1, temperature=1.0)
-    steered = writer.vary(TEXTS[0], 2, seed=1, temperature=1.0, constraint="cats")
-    assert max(row.constraints["cats"] for row in steered) < min(row.constraints["cats"] for row in free)
+def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):
+    free = writer.vary(TEXTS[0], 8, seed=1, temperature=1.0)
+    latents, _ = writer.encode([row.text for row in free])
+    centre = latents.mean(axis=0)
+    squared = ((latents - centre) ** 2).sum(axis=1)
+    border = float(np.quantile(squared, 0.4))
+    monkeypatch.setattr(writer, "_centres", np.stack([centre, centre]))
+    monkeypatch.setattr(writer, "constraints", ({"name": "in", "kind": "near", "threshold": border},
+                                                {"name": "out", "kind": "far", "threshold": border}))
+    near, far = (writer.vary(TEXTS[0], 8, seed=1, temperature=1.0, constraint=name) for name in ("in", "out"))
+    assert all(row.constraints["in"] <= border for row in near) and any(squared > border)
+    assert all(row.constraints["out"] >= border for row in far) and any(squared < border)
+
+
+def test_constraints_that_are_not_there_are_refused(writer):
     with pytest.raises(TextvaeError, match=r"no constraint 'dogs' \(it has: cats, away\)"):
         writer.vary(TEXTS[0], 2, seed=1, constraint="dogs")
 
@@ -116,3 +127,6 @@ def test_score_is_minus_the_log_probability_of_what_was_written(writer):
     nats = writer.score([sequences[i] for i in ended], z[ended])
     lengths = np.array([len(sequences[i]) + 1 for i in ended])
     assert np.allclose(nats, -log_probs[ended] * lengths, rtol=1e-4)
+    for i in ended:
+        alone = writer.score_samples(sequences[i], z)
+        np.testing.assert_allclose(alone, writer.score([sequences[i]] * len(z), z), rtol=1e-5)

@@ -64,14 +64,18 @@ class TokensConfig:
 
 @dataclass(frozen=True)
 class WordVectorsConfig:
-    """gensim Word2Vec."""
+    """Word2Vec, on the CPU with gensim or on the device with keras."""
 
+    engine: str = option("auto", "what trains them; auto is keras where a GPU is used, gensim on the CPU",
+                         choices=("auto", "gensim", "keras"))
     dim: int = option(128, "numbers per token", least=2)
-    algorithm: str = option("skip-gram", "Word2Vec's objective", choices=("skip-gram", "cbow"))
+    algorithm: str = option("skip-gram", "Word2Vec's objective; cbow only with gensim", choices=("skip-gram", "cbow"))
     window: int = option(5, "context tokens on each side", least=1)
     negative: int = option(5, "noise tokens per true one", least=1)
+    sample: float = option(1e-3, "tokens that make up more than this share of the text are thinned out; 0: none",
+                           least=0.0, most=0.5)
     epochs: int = option(5, "passes over the training split", least=1)
-    workers: int = option(1, "threads; more than one is faster and no longer repeatable", least=1)
+    workers: int = option(1, "threads of gensim; more than one is faster and no longer repeatable", least=1)
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,10 @@ class SequenceVAEConfig:
     batch_size: int = option(32, "sequences per step", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
     clip: float = option(5.0, "largest global gradient norm", least=0.0)
-    jit: bool = option(True, "compile with XLA: about 2 s per length bucket, then faster; without it a training "
-                       "that was stopped and resumed may differ in the last bits")
+    softmax_samples: int = option(0, "tokens that training estimates the softmax from: 500 to 2,000 of a vocabulary of "
+                                  "10,000 and more trains twice as fast; 0 takes all; evaluation always does", least=0)
+    jit: bool = option(True, "compile with XLA: about 3 s per length bucket, then faster; without it a training "
+                       "that was stopped and resumed may differ in the last bits; cuDNN's layers go without")
     tensorboard: str = option("", "folder for TensorBoard logs; needs textvae[tensorboard]")
     constraints: tuple[ConstraintConfig, ...] = option((), "constraint-distance penalties")
 

@@ -11,6 +11,7 @@ from typing import Any
 from textvae import catalogue, manifests, seeds
 from textvae.config import PipelineConfig, as_dict
 from textvae.errors import ConfigError, InputError, StoreError
+from textvae.meter import Meter
 from textvae.progress import Progress
 from textvae.store import Store
 
@@ -23,23 +24,24 @@ class Stage:
         name: Its module in ``textvae.stages``, its section of the config, its folder in the store.
         inputs: The stages whose artefacts it takes, in the order of its arguments.
         artefact: The class in ``textvae.data`` that it makes; a word, so that nothing heavy is imported.
-        tensors: Whether it computes on the device.
+        tensors: Whether it computes on the device; None where its settings decide, which its module's ``on_device``
+            reads.
         version: Raised when its code makes something else from the same inputs.
     """
 
     name: str
     inputs: tuple[str, ...]
     artefact: str
-    tensors: bool = True
+    tensors: bool | None = True
     version: int = 1
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("corpus", (), "Corpus", tensors=False),
     Stage("tokens", ("corpus",), "Tokens", tensors=False),
-    Stage("word_vectors", ("tokens",), "WordVectors", tensors=False),
+    Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
-    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork"),
+    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=2),
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
     Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork"),
@@ -74,7 +76,17 @@ class Planned:
 
 @dataclass(frozen=True)
 class Finished:
-    """One stage after a run: whether it ran now and why, the seconds it took (then or now), and what it measured."""
+    """One stage after a run.
+
+    Args:
+        stage, key: Which artefact.
+        ran: Whether it ran now.
+        reason: Why it ran.
+        seconds: How long it took, now or when it ran.
+        content: The hash of the artefact's files.
+        metrics: What it measured.
+        usage: What it used now, as ``textvae.meter`` tells it; empty where it did not run.
+    """
 
     stage: str
     key: str
@@ -83,14 +95,23 @@ class Finished:
     seconds: float
     content: str
     metrics: dict[str, Any]
+    usage: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run did: its stages in order, the seconds in all, and the device (empty where none was needed)."""
+    """What a run did.
+
+    Args:
+        stages: What became of each, in order.
+        seconds: How long it took in all.
+        planning: The seconds of it that it took to see what is stale: hashing the corpus and reading manifests.
+        device: What tensors were computed on; empty where none were.
+    """
 
     stages: tuple[Finished, ...]
     seconds: float
+    planning: float
     device: dict[str, Any]
 
     @property
@@ -136,7 +157,7 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
 
 
 def run(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
-        device: str = "auto", progress: Progress | None = None) -> Result:
+        device: str = "auto", precision: str = "auto", progress: Progress | None = None) -> Result:
     """Bring a pipeline's artefacts up to date: run the stages whose artefact is not there.
 
     A stage that is interrupted leaves its checkpoints, and the next run goes on from them.
@@ -144,6 +165,8 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
     Args:
         config, store, until, force: As for ``plan``.
         device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``. Like the device it is told in the manifests of what is
+            made now, and makes nothing stale.
         progress: Who is told.
 
     Raises:
@@ -154,58 +177,96 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
     with store.lock():
         chain = _chain(config, until, force)
         planned = _judge(chain, store, force)
+        planning = time.monotonic() - started
         catalogue.remember(config, store)
-        runner = _Runner(config, store, device, progress or Progress())
+        runner = _Runner(config, store, (device, precision), progress or Progress())
         # A GPU that is not there is told at once, not after the corpus has been read.
-        if device == "gpu" and any(stage(item.stage).tensors for item in planned if item.state == "to run"):
+        if device == "gpu" and any(runner.settled(item.stage).tensors for item in planned if item.state == "to run"):
             runner.start_device()
         finished = tuple(runner.finish(item, facts) for item, (_, facts) in zip(planned, chain, strict=True))
-    return Result(finished, time.monotonic() - started, runner.device)
+    return Result(finished, time.monotonic() - started, planning, runner.describe())
 
 
 class _Runner:
     """Finishes one planned stage after the other."""
 
-    def __init__(self, config: PipelineConfig, store: Store, choice: str, progress: Progress) -> None:
+    def __init__(self, config: PipelineConfig, store: Store, choice: tuple[str, str], progress: Progress) -> None:
         self.config, self.store, self.choice, self.progress = config, store, choice, progress
-        self.device: dict[str, Any] = {}
+        self.device: Any = None  # a textvae.device.Device, once one was needed
 
     def start_device(self) -> None:
         from textvae import device
 
-        self.device = self.device or device.use(self.choice).describe()
+        choice, precision = self.choice
+        self.device = self.device or device.use(choice, precision=precision)
+
+    def settled(self, name: str) -> Stage:
+        """A row of the table that says whether its stage computes on the device with this config."""
+        row = stage(name)
+        if row.tensors is not None:
+            return row
+        module = importlib.import_module(f"textvae.stages.{name}")
+        return replace(row, tensors=module.on_device(getattr(self.config, name), self.choice[0]))
+
+    def describe(self) -> dict[str, Any]:
+        return self.device.describe() if self.device else {}
 
     def finish(self, item: Planned, facts: dict[str, Any]) -> Finished:
         reason = item.reason if item.state == "to run" else _outdated(item, self.store, ())
-        started = time.monotonic()
-        manifest = self._run(item, facts, reason) if reason else self.store.manifest(item.stage, item.key)
-        seconds = round(time.monotonic() - started, 3) if reason else manifest["seconds"]
-        return Finished(item.stage, item.key, bool(reason), reason, seconds, manifest["content"], manifest["metrics"])
+        if reason:
+            manifest, usage = self._run(item, facts, reason)
+        else:
+            manifest, usage = self.store.manifest(item.stage, item.key), {}
+        return Finished(item.stage, item.key, bool(reason), reason, usage.get("seconds", manifest["seconds"]),
+                        manifest["content"], manifest["metrics"], usage)
 
-    def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> dict[str, Any]:
-        row, store = stage(item.stage), self.store
+    def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The manifest of what was made, and what was used for it, storing it included."""
+        row, store, meter = self.settled(item.stage), self.store, Meter(self.progress)
         self.progress.say(f"{row.name}: {reason}")
         # Inputs always come from the store, even those made a moment ago, so that a resumed run sees the same bytes.
-        inputs = [store.load(name, key, artefact_type(name)) for name, key in item.inputs.items()]
+        with meter.part("load inputs"):
+            inputs = [store.load(name, key, artefact_type(name)) for name, key in item.inputs.items()]
         made_from = {name: {"key": key, "content": store.manifest(name, key)["content"]}
                      for name, key in item.inputs.items()}
         if row.tensors:
-            self.start_device()
-        section, started = getattr(self.config, row.name), time.monotonic()
+            with meter.part("start the backend"):
+                self.start_device()
+        started = time.monotonic()
+        with meter.part("work"):
+            artefact = self._work(row, item.key, inputs, meter, facts)
+        seconds = round(time.monotonic() - started, 3)
+        used = self._usage(row, meter, seconds)
+        with meter.part("store"):
+            manifest = store.write(
+                row.name, item.key, artefact, replace=True, version=row.version,
+                config=as_dict(getattr(self.config, row.name)), seed=self.config.seed, inputs=made_from,
+                fingerprint=facts.get("fingerprint", ""), reason=reason, seconds=seconds,
+                device=self.describe() if row.tensors else {"kind": "cpu"}, usage=used)
+        return manifest, self._usage(row, meter, seconds)
+
+    def _work(self, row: Stage, key: str, inputs: list[Any], meter: Meter, facts: dict[str, Any]) -> Any:
+        if row.tensors:
+            self.device.forget_peak_memory()
+        section = getattr(self.config, row.name)
         module = importlib.import_module(f"textvae.stages.{row.name}")
         try:
-            artefact = module.run(section, *inputs, seed=seeds.child(self.config.seed, row.name),
-                                  progress=self.progress, scratch=store.scratch(row.name, item.key))
+            artefact = module.run(section, *inputs, seed=seeds.child(self.config.seed, row.name), progress=meter,
+                                  scratch=self.store.scratch(row.name, key))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise store.trouble(error, "write") from error
+                raise self.store.trouble(error, "write") from error
             raise
         if row.name == "corpus" and module.fingerprint(section) != facts["fingerprint"]:
             raise InputError(f"the corpus {section.path} changed while it was being read", "run again")
-        return store.write(row.name, item.key, artefact, replace=True, version=row.version, config=as_dict(section),
-                           seed=self.config.seed, inputs=made_from, fingerprint=facts.get("fingerprint", ""),
-                           reason=reason, seconds=round(time.monotonic() - started, 3),
-                           device=self.device if row.tensors else {"kind": "cpu"})
+        return artefact
+
+    def _usage(self, row: Stage, meter: Meter, seconds: float) -> dict[str, Any]:
+        """What the meter tells, tokens per second of work, and the GPU's memory; never part of an artefact's key."""
+        used = meter.usage()
+        rate = round(used["tokens"] / seconds) if used["tokens"] and seconds else None
+        gpu = self.device.peak_memory() if row.tensors else None
+        return {**used, "tokens_per_second": rate, "gpu_peak_memory": gpu}
 
 
 def _chain(config: PipelineConfig, until: str | None, force: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:

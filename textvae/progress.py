@@ -1,7 +1,7 @@
 """How a long job tells whoever is watching; the command line draws bars, everyone else hears nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 
@@ -12,7 +12,7 @@ class Advance(Protocol):
 
 
 class Progress:
-    """A watcher that shows nothing; the command line's subclass draws.
+    """A watcher that shows nothing; the command line's subclass draws, ``textvae.meter`` measures.
 
     Example:
         >>> with Progress().task("reading", total=2) as advance:
@@ -33,6 +33,13 @@ class Progress:
             return None
 
         yield advance
+
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """Name a stretch of work that has no bar, such as ``"validation"``: a profile tells its time apart."""
+        return nullcontext()
+
+    def count(self, tokens: int) -> None:
+        """Tell that so many real tokens, padding not counted, were worked on; a manifest says them per second."""
 
     def say(self, message: str) -> None:
         """Show one line of news, such as a warning that does not stop the job."""

@@ -86,14 +86,15 @@ class Status:
 
 
 def execute(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
-            device: str = "auto", progress: Progress | None = None, why: str = "") -> Execution:
+            device: str = "auto", precision: str = "auto", progress: Progress | None = None,
+            why: str = "") -> Execution:
     """Run what is stale, record the run and make it current.
 
     Nothing is recorded where the current run already holds the very same artefacts. A run that stops before the
     sequence VAE is recorded but does not become current, since nothing can be generated from it.
 
     Args:
-        config, store, until, force, device, progress: As for ``pipeline.run``.
+        config, store, until, force, device, precision, progress: As for ``pipeline.run``.
         why: Kept in the record.
 
     Raises:
@@ -102,7 +103,8 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
     started = manifests.now()
     with store.lock():
         before, known = current(store), records(store)  # a damaged record is told before hours of training
-        result = pipeline.run(config, store, until=until, force=force, device=device, progress=progress)
+        result = pipeline.run(config, store, until=until, force=force, device=device, precision=precision,
+                              progress=progress)
         stages = {item.stage: {"key": item.key, "content": item.content, "ran": item.ran, "reason": item.reason,
                                "seconds": item.seconds, "metrics": item.metrics} for item in result.stages}
         for run in (before, *known[-1:]):

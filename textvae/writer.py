@@ -97,6 +97,7 @@ class Writer:
         self._decoder = Decoder(self.network, self.max_length)
         self._posterior = Compiled(self.network, self.network.posterior)
         self._score = Compiled(self.network, self.network.score)
+        self._score_samples = Compiled(self.network, self.network.score_samples, jit=True)
 
     @classmethod
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
@@ -159,6 +160,19 @@ class Writer:
             arrays = batching.teacher_forced([sequences[i] for i in rows], width)
             nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], z=z[rows])
         return nats
+
+    def score_samples(self, sequence: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """-log p(x|z) in nats of one sequence under many latents, float64 [samples].
+
+        Args:
+            sequence: Token ids, int32 [tokens].
+            z: float32 [samples, latent]; XLA compiles once for each number of samples.
+        """
+        from textvae.nn import batching
+
+        arrays = batching.teacher_forced([sequence], max(self.max_length, len(sequence)))
+        nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], z=z)
+        return np.asarray(nats, np.float64)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus"
                    ) -> list[np.ndarray]:

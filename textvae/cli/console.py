@@ -51,15 +51,21 @@ def tell(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their headers in aligned columns; columns of numbers stand to the right."""
+def say_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
+    """Print rows under their headers in aligned columns; columns of numbers stand to the right.
+
+    Args:
+        headers: One per column.
+        rows: A cell per column each.
+        err: Print to standard error, as news.
+    """
     cells = [[clean(cell) for cell in row] for row in [headers, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [bool(rows) and all(not row[i] or _number(row[i]) for row in rows) for i in range(len(headers))]
     for row in cells:
         line = "  ".join(cell.rjust(width) if to_right else cell.ljust(width)
                          for cell, width, to_right in zip(row, widths, right, strict=True))
-        click.echo(line.rstrip())
+        click.echo(line.rstrip(), err=err)
 
 
 def number(value: Any) -> str:

@@ -203,8 +203,7 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
     from textvae.cli.console import duration, say, say_table
 
     facts = store.manifest(stage, key)
-    device = facts["device"].get("name") or facts["device"].get("kind", "")
-    say(f"{run.pipeline}, run {run.number}, {stage} {key}: {duration(facts['seconds'])}, {device}")
+    say(f"{run.pipeline}, run {run.number}, {stage} {key}: {duration(facts['seconds'])}{_usage(facts)}")
     say(f"folder: {store.path(stage, key)}")
     if facts["metrics"]:
         say()
@@ -214,6 +213,18 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
         say_table(("setting", "value"), [(name, str(value)) for name, value in facts["config"].items()])
     say()
     say_table(("file", "bytes"), [(name, f"{fact['size']:,}") for name, fact in facts["files"].items()])
+
+
+def _usage(facts: dict[str, Any]) -> str:
+    """What a stage took beside time, and where it ran; manifests of older versions say less."""
+    from textvae.cli.console import number
+
+    used, device = facts.get("usage", {}), facts["device"]
+    said = [f"{number(used['tokens_per_second'])} tokens/s" if used.get("tokens_per_second") else "",
+            f"{used['peak_memory'] / 1e6:,.0f} MB of memory at most" if used.get("peak_memory") else "",
+            f"{used['gpu_peak_memory'] / 1e6:,.0f} MB of the GPU's" if used.get("gpu_peak_memory") else "",
+            device.get("name") or device.get("kind", ""), device.get("backend", ""), device.get("precision", "")]
+    return "".join(f", {item}" for item in said if item)
 
 
 def _metric(name: str, value: Any) -> tuple[str, str, str]:

@@ -10,6 +10,8 @@ store = click.option("--store", type=click.Path(path_type=Path, file_okay=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
 device = click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True,
                       help="Where to compute; asking for a GPU that is not there is an error.")
+precision = click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto",
+                         show_default=True, help="How precisely to compute; auto takes bfloat16 on a GPU.")
 of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
                       help="Read this run instead of the promoted one.")
 # A fixed seed: the same command prints the same texts, and another seed prints others.

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage although nothing changed.")
 @options.device
+@options.precision
 @options.store
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Change the seed.  [default: the pipeline's]")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
+@click.option("--profile", "with_profile", is_flag=True, help="Say where time and memory went, part by part.")
 @options.as_json
 def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: str | None, force: tuple[str, ...],
-        device: str, store: Path, seed: int | None, dry_run: bool, as_json: bool) -> None:
+        device: str, precision: str, store: Path, seed: int | None, dry_run: bool, with_profile: bool,
+        as_json: bool) -> None:
     """Run the stages that something changed for.
 
     Stages: corpus, tokens, word_vectors, embedding_vae, sequence_vae, latents, latent_transformer, word_transformer,
@@ -36,9 +39,11 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
     Example:
         textvae run quickstart
         textvae run quickstart --set sequence_vae.latent=16 --dry-run
+        textvae run quickstart --until tokens --profile
     """
     from textvae import catalogue, runs
     from textvae import pipeline as stages
+    from textvae.cli import profile
     from textvae.cli.bars import watcher
 
     # In quotes, so that a folder called 2024 stays a text.
@@ -48,9 +53,12 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
     if dry_run:
         _say_plan(stages.plan(config, folder, until, force), as_json)
         return
-    done = runs.execute(config, folder, until=until, force=force, device=device, progress=watcher())
+    done = runs.execute(config, folder, until=until, force=force, device=device, precision=precision,
+                        progress=watcher())
+    if with_profile and not as_json:
+        profile.tell(done.result)
     if as_json:
-        _say_done_json(done, folder)
+        _say_done_json(done, folder, {"profile": profile.as_json(done.result)} if with_profile else {})
     else:
         _say_done(done, folder)
 
@@ -74,7 +82,7 @@ def _say_plan(planned: "list[Planned]", as_json: bool) -> None:
         say_table(("stage", "state", "why"), [(item.stage, item.state, item.reason) for item in planned])
 
 
-def _say_done_json(done: "Execution", store: "Store") -> None:
+def _say_done_json(done: "Execution", store: "Store", more: dict[str, Any]) -> None:
     from textvae.cli.console import say_json
 
     rejected, report = _files(done, store)
@@ -83,7 +91,7 @@ def _say_done_json(done: "Execution", store: "Store") -> None:
               "stages": {item.stage: {"key": item.key, "ran": item.ran, "reason": item.reason,
                                       "seconds": item.seconds, "metrics": item.metrics}
                          for item in done.result.stages},
-              "rejected": str(rejected) if rejected else None, "report": str(report) if report else None})
+              "rejected": str(rejected) if rejected else None, "report": str(report) if report else None, **more})
 
 
 def _say_done(done: "Execution", store: "Store") -> None:

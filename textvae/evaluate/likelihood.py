@@ -5,7 +5,7 @@ import numpy as np
 from textvae import metrics
 from textvae.evaluate.subject import Metrics, Subject, entry
 
-AT_ONCE = 20_000  # scored sequences handed over at once: 500 samples of PTB's test set would take gigabytes
+AT_ONCE = 2_000  # samples scored at once: each holds a softmax over the vocabulary
 COUNT = "a sequence's predictions are its tokens and one end of sequence, never padding or begin"
 
 
@@ -51,19 +51,14 @@ def likelihood(subject: Subject) -> Metrics:
 def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray) -> Metrics:
     samples = subject.config.iw_samples
     picked = subject.pick(np.arange(len(mean)), subject.config.iw_sequences, "iw")
-    # Of about one length together, so that little of what is scored is padding.
     lengths = np.array([len(subject.sequences[row]) for row in picked])
-    picked, lengths = (array[np.argsort(lengths, kind="stable")] for array in (picked, lengths))
     rng, seed = subject.rng("importance"), subject.child("bootstrap")
     bounds, elbos = np.zeros(len(picked)), np.zeros(len(picked))
-    step = max(1, AT_ONCE // samples)
-    for start in range(0, len(picked), step):
-        rows = picked[start:start + step]
-        # Huge sample counts go in parts as well; log_weights is 8 bytes a sample.
-        log_weights = np.concatenate([_log_weights(subject, rows, mean[rows], log_var[rows], part, rng)
-                                      for part in _parts(samples, AT_ONCE)], axis=1)
-        bounds[start:start + step] = metrics.importance_weighted(log_weights)
-        elbos[start:start + step] = -log_weights.mean(axis=1)
+    for i, row in enumerate(picked):
+        log_weights = np.concatenate([_log_weights(subject, row, mean[row], log_var[row], part, rng)
+                                      for part in _parts(samples, AT_ONCE)])
+        bounds[i] = metrics.importance_weighted(log_weights[None])[0]
+        elbos[i] = -log_weights.mean()
     how = f"with {samples:,} importance samples from q(z|x), over {len(picked):,} test sequences"
     return {
         "iw_nll": entry(metrics.mean(bounds, seed=seed), "nats/sequence",
@@ -75,16 +70,13 @@ def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray
     }
 
 
-def _log_weights(subject: Subject, rows: np.ndarray, mean: np.ndarray, log_var: np.ndarray, samples: int,
+def _log_weights(subject: Subject, row: int, mean: np.ndarray, log_var: np.ndarray, samples: int,
                  rng: np.random.Generator) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x), float64 [rows, samples]."""
-    noise = rng.standard_normal((len(rows), samples, mean.shape[1]))
-    z = (mean[:, None] + np.exp(0.5 * log_var[:, None]) * noise).astype(np.float32)
-    sequences = [subject.sequences[row] for row in rows for _ in range(samples)]
-    scores = np.asarray(subject.writer.score(sequences, z.reshape(-1, z.shape[2])), np.float64)
-    nothing = np.zeros(mean.shape[1])
-    return (metrics.log_posterior(z, nothing, nothing) - scores.reshape(len(rows), samples)
-            - metrics.log_posterior(z, mean[:, None], log_var[:, None]))
+    """log p(x|z) + log p(z) - log q(z|x) of one sequence, float64 [samples]."""
+    z = (mean + np.exp(0.5 * log_var) * rng.standard_normal((samples, len(mean)))).astype(np.float32)
+    scores = subject.writer.score_samples(subject.sequences[row], z)
+    nothing = np.zeros(len(mean))
+    return np.asarray(metrics.log_posterior(z, nothing, nothing) - scores - metrics.log_posterior(z, mean, log_var))
 
 
 def _parts(whole: int, most: int) -> list[int]:

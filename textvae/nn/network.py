@@ -15,6 +15,14 @@ class Network(keras.Model):
 
     kind: str
 
+    @property
+    def takes_xla(self) -> bool:
+        """Whether XLA can compile it: not on PyTorch, and not where cuDNN runs its recurrent layers on TensorFlow.
+
+        keras' own ``jit_compile="auto"`` leaves XLA out on every CPU, where it pays as well.
+        """
+        return keras.config.backend() != "torch" and all(layer.supports_jit for layer in self.layers)
+
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """Compute the loss terms.
 

@@ -13,7 +13,7 @@ from keras import layers, ops
 
 
 class LSTM(layers.LSTM):
-    """keras' LSTM with return_sequences, for inputs ``[batch, time, width]`` without a mask."""
+    """keras' LSTM with return_sequences; inputs ``[batch, time, width]``, no mask."""
 
     def __init__(self, units: int, *, name: str) -> None:
         super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
@@ -22,15 +22,16 @@ class LSTM(layers.LSTM):
         """Outputs at the last step and at all steps, and the last state, for keras."""
         with suppress(ValueError):  # keras' word that there is no cuDNN here
             return super().inner_loop(sequences, initial_state, mask, training)
-        hidden, cell = initial_state
-        projected = ops.matmul(ops.transpose(sequences, (1, 0, 2)), self.cell.kernel) + self.cell.bias
+        hidden, cell = (ops.cast(state, "float32") for state in initial_state)
+        projected = _projected(sequences, self.cell.kernel, self.cell.bias)
         outputs = _lstm(projected, self.cell.recurrent_kernel[:], hidden, cell)
+        outputs = ops.cast(ops.transpose(outputs, (1, 0, 2)), sequences.dtype)
         # The last cell state is nobody's concern here, so the loop does not hand it out.
-        return outputs[-1], ops.transpose(outputs, (1, 0, 2)), [outputs[-1], ops.zeros_like(cell)]
+        return outputs[:, -1], outputs, [outputs[:, -1], ops.zeros_like(outputs[:, -1])]
 
 
 class GRU(layers.GRU):
-    """keras' GRU (reset after the product) with return_sequences, for inputs ``[batch, time, width]`` without a mask."""
+    """keras' GRU with return_sequences, reset after the product; inputs ``[batch, time, width]``, no mask."""
 
     def __init__(self, units: int, *, name: str) -> None:
         super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
@@ -39,11 +40,21 @@ class GRU(layers.GRU):
         """Outputs at the last step and at all steps, and the last state, for keras."""
         with suppress(ValueError):  # keras' word that there is no cuDNN here
             return super().inner_loop(sequences, initial_state, mask, training)
-        hidden = initial_state[0] if isinstance(initial_state, list | tuple) else initial_state
-        projected = ops.matmul(ops.transpose(sequences, (1, 0, 2)), self.cell.kernel) + self.cell.bias[0]
-        outputs = _gru(projected, self.cell.recurrent_kernel[:], self.cell.bias[1],
-                       hidden)
-        return outputs[-1], ops.transpose(outputs, (1, 0, 2)), [outputs[-1]]
+        hidden = ops.cast(initial_state[0] if isinstance(initial_state, list | tuple) else initial_state, "float32")
+        projected = _projected(sequences, self.cell.kernel, self.cell.bias[0])
+        outputs = _gru(projected, self.cell.recurrent_kernel[:], ops.cast(self.cell.bias[1], "float32"), hidden)
+        outputs = ops.cast(ops.transpose(outputs, (1, 0, 2)), sequences.dtype)
+        return outputs[:, -1], outputs, [outputs[:, -1]]
+
+
+def _projected(sequences: Any, kernel: Any, bias: Any) -> Any:
+    """The inputs' part of the gates at every step: float32 [time, batch, gates * hidden]."""
+    return _product(ops.transpose(sequences, (1, 0, 2)), kernel) + ops.cast(bias, "float32")
+
+
+def _product(left: Any, right: Any) -> Any:
+    """The product in the precision of the right factor, handed out in float32, in which states and gates are kept."""
+    return ops.cast(ops.matmul(ops.cast(left, right.dtype), right), "float32")
 
 
 @ops.custom_gradient
@@ -53,7 +64,7 @@ def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
     Args:
         projected: Inputs times the input kernel, with the bias, float32 [time, batch, 4 * hidden] in keras' order of
             gates: input, forget, candidate, output.
-        kernel: Recurrent kernel, float32 [hidden, 4 * hidden].
+        kernel: Recurrent kernel, [hidden, 4 * hidden], in the precision that products are to be taken in.
         hidden, cell: The first state, float32 [batch, hidden] each.
 
     Returns:
@@ -62,7 +73,7 @@ def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
 
     def step(state: Any, own: Any) -> Any:
         hidden, cell, _ = state
-        i, f, g, o = ops.split(own + ops.matmul(hidden, kernel), 4, axis=-1)
+        i, f, g, o = ops.split(own + _product(hidden, kernel), 4, axis=-1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         cell = f * cell + i * g
         state = (o * ops.tanh(cell), cell, ops.concatenate([i, f, g, o], axis=-1))
@@ -89,12 +100,12 @@ def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
             d_hidden = d_hidden + d_output
             d_cell = d_cell + d_hidden * cell_slope
             d_gates = ops.concatenate([d_cell, d_cell, d_cell, d_hidden], axis=-1) * slope
-            state = (ops.matmul(d_gates, transposed), d_cell * forget, d_gates)
+            state = (_product(d_gates, transposed), d_cell * forget, d_gates)
             return state, state
 
         zeros = (ops.zeros_like(hidden), ops.zeros_like(cell), ops.zeros_like(gates[0]))
         (d_hidden, d_cell, _), (_, _, d_projected) = ops.scan(back, zeros, known, reverse=True)
-        return d_projected, _kernel_gradient(hidden, outputs, d_projected), d_hidden, d_cell
+        return d_projected, _kernel_gradient(kernel, hidden, outputs, d_projected), d_hidden, d_cell
 
     return outputs, gradient
 
@@ -105,7 +116,7 @@ def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
 
     Args:
         projected: float32 [time, batch, 3 * hidden].
-        kernel: float32 [hidden, 3 * hidden].
+        kernel: [hidden, 3 * hidden].
         bias: Of the recurrent product, float32 [3 * hidden].
         hidden: The first state, float32 [batch, hidden].
     """
@@ -113,7 +124,7 @@ def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
     def step(state: Any, own: Any) -> Any:
         hidden, _ = state
         z, r, g = ops.split(own, 3, axis=-1)
-        from_z, from_r, inner = ops.split(ops.matmul(hidden, kernel) + bias, 3, axis=-1)
+        from_z, from_r, inner = ops.split(_product(hidden, kernel) + bias, 3, axis=-1)
         z, r = ops.sigmoid(z + from_z), ops.sigmoid(r + from_r)
         g = ops.tanh(g + r * inner)
         state = (z * hidden + (1.0 - z) * g, ops.concatenate([z, r, g, inner], axis=-1))
@@ -137,20 +148,23 @@ def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
             slopes, keep, d_output = ops.split(own, [3 * units, 4 * units], axis=-1)
             d_hidden = d_hidden + d_output
             d_products = ops.concatenate([d_hidden, d_hidden, d_hidden], axis=-1) * slopes
-            state = (ops.matmul(d_products, transposed) + d_hidden * keep, d_products, d_hidden)
+            state = (_product(d_products, transposed) + d_hidden * keep, d_products, d_hidden)
             return state, state
 
         zeros = (ops.zeros_like(hidden), ops.zeros_like(known[0, :, :3 * units]), ops.zeros_like(hidden))
         (d_hidden, *_), (_, d_products, d_outputs) = ops.scan(back, zeros, known, reverse=True)
         d_z, d_r, _ = ops.split(d_products, 3, axis=-1)
-        return (ops.concatenate([d_z, d_r, d_outputs * slope], axis=-1), _kernel_gradient(hidden, outputs, d_products),
+        return (ops.concatenate([d_z, d_r, d_outputs * slope], axis=-1),
+                _kernel_gradient(kernel, hidden, outputs, d_products),
                 ops.sum(d_products, axis=(0, 1)), d_hidden)
 
     return outputs, gradient
 
 
-def _kernel_gradient(hidden: Any, outputs: Any, d_products: Any) -> Any:
-    """The recurrent kernel's gradient, all steps in one product: [hidden, gates * hidden]."""
+def _kernel_gradient(kernel: Any, hidden: Any, outputs: Any, d_products: Any) -> Any:
+    """The recurrent kernel's gradient, all steps in one product: of the kernel's shape and precision."""
     states = ops.concatenate([hidden[None], outputs[:-1]], axis=0)
     width, units = d_products.shape[-1], hidden.shape[-1]
-    return ops.matmul(ops.transpose(ops.reshape(states, (-1, units))), ops.reshape(d_products, (-1, width)))
+    states, d_products = (ops.cast(ops.reshape(part, (-1, size)), kernel.dtype)
+                          for part, size in ((states, units), (d_products, width)))
+    return ops.matmul(ops.transpose(states), d_products)

@@ -12,7 +12,7 @@ from textvae.nn.network import Network
 from textvae.nn.penalties import constraint_distance
 from textvae.nn.recurrent import GRU, LSTM
 
-CELLS = {"lstm": LSTM, "gru": GRU}
+CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
 
 
 class SequenceVAE(Network):
@@ -66,8 +66,8 @@ class SequenceVAE(Network):
         locked = (None, 1, None)
         self.drop_in = layers.Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
         self.drop_out = layers.Dropout(dropout, noise_shape=locked, seed=seed + 1, name="drop_out")
-        fixed = {"initializer": "zeros", "trainable": False}
-        self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias")
+        fixed = {"initializer": "zeros", "trainable": False, "autocast": False}
+        self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias", autocast=False)
         self.beta = self.add_weight(shape=(), name="beta", **fixed)
         self.centres = self.add_weight(shape=(len(self.constraints), latent), name="centres", **fixed)
         self.penalty_weights = self.add_weight(shape=(len(self.constraints),), name="penalty_weights", **fixed)
@@ -89,10 +89,10 @@ class SequenceVAE(Network):
 
     def _encode(self, ids: Any, embedded: Any) -> tuple[Any, Any]:
         real = ops.cast(ops.not_equal(ids, PAD), "float32")[:, :, None]
-        outputs = self.encoder(embedded)
+        outputs = ops.cast(self.encoder(embedded), "float32")
         # The mean over time keeps every word's trace, where the last state forgets the first words (Long et al. 2019).
         pooled = ops.sum(outputs * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-        return self.mean(pooled), self.log_var(pooled)
+        return ops.cast(self.mean(pooled), "float32"), ops.cast(self.log_var(pooled), "float32")
 
     # -- decoding ----------------------------------------------------------------------------------------------
 
@@ -111,18 +111,20 @@ class SequenceVAE(Network):
         Returns:
             Logits float32 [batch, vocabulary], and the next state.
         """
-        inputs = ops.concatenate([self.embedding(ids), z], axis=-1)
+        embedded = self.embedding(ids)
+        inputs = ops.concatenate([embedded, ops.cast(z, embedded.dtype)], axis=-1)
         output, state = self.decoder.cell(inputs, state)
         return self._logits(output), list(state)
 
     def _logits(self, outputs: Any) -> Any:
-        narrow = self.narrow(outputs)
-        return ops.matmul(narrow, ops.transpose(self.embedding.embeddings)) + self.token_bias
+        table = ops.transpose(ops.cast(self.embedding.embeddings, self.compute_dtype))
+        return ops.cast(ops.matmul(self.narrow(outputs), table), "float32") + self.token_bias
 
     def _outputs(self, embedded: Any, z: Any, training: bool) -> Any:
         """What the decoder says at every step, narrowed to the width of the embeddings: [batch, time, embedding]."""
         embedded = self.drop_in(embedded, training=training)
-        repeated = ops.broadcast_to(z[:, None, :], (ops.shape(z)[0], ops.shape(embedded)[1], self.latent))
+        repeated = ops.broadcast_to(ops.cast(z, embedded.dtype)[:, None, :],
+                                    (ops.shape(z)[0], ops.shape(embedded)[1], self.latent))
         inputs = ops.concatenate([embedded, repeated], axis=-1)
         outputs = self.decoder(inputs, initial_state=self.first_state(z))
         return self.drop_out(outputs, training=training)
@@ -153,6 +155,29 @@ class SequenceVAE(Network):
             float32 [batch].
         """
         return self._reconstruction(self._outputs(self.embedding(inputs["decoder"]), inputs["z"], False), inputs)
+
+    def score_samples(self, inputs: dict[str, Any]) -> Any:
+        """-log p(x|z) in nats of one sequence under many latents: the samples of an importance-weighted bound.
+
+        The softmax of one step after the other, so that no more than [samples, vocabulary] is ever held.
+
+        Args:
+            inputs: ``decoder`` and ``target`` int32 [time] as in training; ``z`` float32 [samples, latent].
+
+        Returns:
+            float32 [samples].
+        """
+        decoder, target, z = inputs["decoder"], inputs["target"], inputs["z"]
+        steps = ops.sum(ops.cast(ops.not_equal(target, PAD), "int32"))
+        nothing = ops.zeros_like(z[:, 0])
+
+        def body(t: Any, nats: Any, *state: Any) -> tuple[Any, ...]:
+            logits, after = self.step(ops.cast(nothing, "int32") + ops.take(decoder, t), z, list(state))
+            said = ops.take(logits, ops.take(target, t), axis=-1)
+            return (t + 1, nats + ops.logsumexp(logits, axis=-1) - said, *after)
+
+        first = (ops.convert_to_tensor(0, dtype="int32"), nothing, *self.first_state(z))
+        return ops.while_loop(lambda t, *_: t < steps, body, first)[1]
 
     # -- training ----------------------------------------------------------------------------------------------
 

@@ -6,14 +6,17 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from textvae.data import Rejected
 from textvae.errors import InputError
-from textvae.readers.post import HTML, MARKDOWN, PLAIN
 
+PLAIN = frozenset((".txt", ".text"))
+MARKDOWN = frozenset((".md", ".markdown", ".mdown", ".mkd", ".mkdn", ".rmd", ".qmd"))
+HTML = frozenset((".html", ".htm", ".xhtml"))
 POSTS = PLAIN | MARKDOWN | HTML
 TABLES = frozenset((".csv", ".tsv", ".tab"))
 JSON = frozenset((".jsonl", ".ndjson", ".json"))
@@ -111,11 +114,11 @@ def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
     suffixes = _SUFFIXES.get(format)
     found: list[Source | Rejected] = []
     others: Counter[str] = Counter()
-    for name, path in sorted(_walk(real)):
+    for name, path, plain in sorted(_walk(real)):
         suffix = path.suffix.lower()
         if suffixes is not None and suffix not in suffixes:
             others[suffix or "no ending"] += 1
-        elif reason := _unfit(path, name, real, drafts, format):
+        elif reason := _unfit(path, name, real, plain, drafts, format):
             found.append(Rejected(name, reason))
         else:
             found.append(Source(path, name, format))
@@ -130,23 +133,35 @@ def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
     return _without_twins(found)
 
 
-def _walk(root: Path) -> Iterable[tuple[str, Path]]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_POSTS]
-        for file in files:
-            if not file.startswith("."):
-                path = Path(folder) / file
+def _walk(root: Path) -> Iterator[tuple[str, Path, bool]]:
+    """Name, path, and whether it is a regular file and no link, which the folder tells without a look at the file."""
+    folders = [(str(root), "")]
+    while folders:
+        folder, above = folders.pop()
+        with suppress(OSError), os.scandir(folder) as entries:  # a folder that cannot be read has no posts
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in _NO_POSTS:
+                        folders.append((entry.path, f"{above}{entry.name}/"))
+                    continue
+                # A link to a folder may lead anywhere, also back here; Path.is_dir would raise where it leads nowhere.
+                if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
+                    continue
                 # A name that is not UTF-8 could not be written into the artefact.
-                yield os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace"), path
+                name = os.fsencode(above + entry.name).decode("utf-8", "backslashreplace")
+                yield name, Path(entry.path), entry.is_file(follow_symlinks=False)
 
 
-def _unfit(path: Path, name: str, root: Path, drafts: bool, format: str) -> str:
+def _unfit(path: Path, name: str, root: Path, plain: bool, drafts: bool, format: str) -> str:
     """Why a file is not read; empty where it is."""
     try:
-        target = path.resolve(strict=True)
+        # A plain file of a folder that was walked lies in it; to resolve all of them took half of a run's start.
+        target = path if plain else path.resolve(strict=True)
         if not target.is_relative_to(root):
             return "a link that leaves the folder"
-        if not stat.S_ISREG(target.stat().st_mode):
+        if not plain and not stat.S_ISREG(target.stat().st_mode):
             return "not a regular file"
     except (OSError, RuntimeError) as error:
         return f"cannot be read: {error}"

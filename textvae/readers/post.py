@@ -7,6 +7,7 @@ from typing import Any
 
 from textvae.data import Post, Rejected
 from textvae.readers.decode import UndecodableError, decode
+from textvae.readers.files import HTML, MARKDOWN, PLAIN
 from textvae.readers.front_matter import HeaderError, split_front_matter
 from textvae.readers.html import NestedError, html_to_text, parse
 from textvae.readers.markdown import markdown_to_text
@@ -14,9 +15,6 @@ from textvae.readers.normalise import broken, normalise
 from textvae.readers.records import labels_of, names_of, scalar
 from textvae.readers.templates import strip_templates
 
-PLAIN = frozenset((".txt", ".text"))
-MARKDOWN = frozenset((".md", ".markdown", ".mdown", ".mkd", ".mkdn", ".rmd", ".qmd"))
-HTML = frozenset((".html", ".htm", ".xhtml"))
 LARGEST = 4_000_000  # bytes: the longest of 3,600 real posts has 200,000; what is larger is no post
 
 _LABELS = ("tags", "tag", "topics", "topic", "categories", "category", "labels", "label", "keywords")

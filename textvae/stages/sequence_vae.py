@@ -15,7 +15,7 @@ from textvae.progress import Progress
 from textvae.seeds import child
 
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
-# XLA takes as long over a shape as 40 steps. One shape in 400 steps keeps that to a tenth; over 20 leave under 4% padding.
+# XLA takes as long over a shape as 40 steps: one in 400 steps keeps that to a tenth. 20 shapes leave 4% of padding.
 STEPS_PER_WIDTH, MOST_WIDTHS = 400, 20
 
 
@@ -65,7 +65,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     rows = {split: tokens.rows(split) for split in ("train", "validation")}
     lengths = tokens.lengths[rows["train"]]
     steps = -(-len(lengths) // config.batch_size)
-    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, config.jit))
+    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, config.jit and network.takes_xla))
     chances = None
     if config.softmax_samples:
         if config.softmax_samples >= tokens.vocabulary_size:
@@ -75,7 +75,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     # The step size falls to a tenth along a cosine, so that the last epochs settle instead of wandering.
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs, alpha=0.1)
     network.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip or None),
-                    jit_compile="auto" if config.jit else False)
+                    jit_compile=config.jit and network.takes_xla)
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
     ramp = config.pretrain_epochs + config.warmup_epochs
     encode = nn.Compiled(network, network.posterior)
@@ -117,7 +117,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
             widths: Sequence[int] | None = None, noise: float = 0.0, word_dropout: float = 0.0,
-            chances: np.ndarray | None = None, rng: np.random.Generator | None = None) -> Iterator[dict[str, np.ndarray]]:
+            chances: np.ndarray | None = None, rng: np.random.Generator | None = None
+            ) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; with an rng shuffled and noised, without one in order and clean.
 
     Args:

@@ -148,6 +148,7 @@ def _encode(config: TokensConfig, words: Tokenizer, units: Sequence[Sequence[str
                     lengths.append(len(part))
                     rows.append(row)
             advance(len(batch))
+        progress.count(len(ids))
     return np.array(ids, np.int32), np.array(lengths, np.int64), np.array(rows, np.int32), counts
 
 

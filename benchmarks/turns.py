@@ -1,0 +1,144 @@
+"""Measure subjects in turns, A B C A B C: each in a process of its own, and only one of them at work.
+
+TensorFlow, JAX and PyTorch each start threads for every core, so two of them in one process would measure each other. A
+subject is a generator function, named as ``module:function``: what it first yields are facts of its warm-up, or
+``{"skipped": reason}``, and every further step measures once and yields numbers by name.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    Args:
+        name: What the results call it.
+        maker: The generator function, such as ``"benchmarks.ours:training"``.
+        arguments: What it is called with, plain JSON values.
+        environment: Variables of its process, beside those of this one.
+    """
+
+    name: str
+    maker: str
+    arguments: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Worker:
+    """A subject in its own process, which waits on its standard input between two turns.
+
+    Raises:
+        RuntimeError: The process ended; what it wrote to standard error has been shown.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.turns"], cwd=ROOT, env={**os.environ, **subject.environment}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.facts = self._ask({"maker": subject.maker, "arguments": subject.arguments})
+
+    def turn(self) -> dict[str, float]:
+        """Measure once."""
+        return self._ask({})
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self.process.wait()
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the worker of {self.subject.name} ended with code {self.process.wait()}")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+
+def measure(subjects: Sequence[Subject], repeats: int) -> dict[str, dict[str, Any]]:
+    """Warm every subject up, then measure them in turns.
+
+    Args:
+        subjects: In the order of the turns.
+        repeats: Turns of each.
+
+    Returns:
+        By subject's name: ``warm_up``, and ``median``, ``min``, ``max`` and ``all`` of every number that it yields. A
+        subject that cannot run here has only ``skipped``.
+    """
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Worker(subject)) for subject in subjects]
+        able = [worker for worker in workers if "skipped" not in worker.facts]
+        turns: dict[str, list[dict[str, float]]] = {worker.subject.name: [] for worker in able}
+        for _ in range(repeats):
+            for worker in able:
+                turns[worker.subject.name].append(worker.turn())
+        return {worker.subject.name: {"warm_up": worker.facts, **spread(turns[worker.subject.name])}
+                if worker in able else worker.facts for worker in workers}
+
+
+def spread(turns: Sequence[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """Median, least, most and all of every number, four digits of each.
+
+    Example:
+        >>> spread([{"rate": 3.0}, {"rate": 1.0}, {"rate": 2.0}])
+        {'rate': {'median': 2.0, 'min': 1.0, 'max': 3.0, 'all': [3.0, 1.0, 2.0]}}
+    """
+    values = {name: [float(f"{turn[name]:.4g}") for turn in turns] for name in turns[0]}
+    return {name: {"median": median(own), "min": min(own), "max": max(own), "all": own} for name, own in values.items()}
+
+
+class Clock:
+    """Seconds since it was made.
+
+    Example:
+        >>> 0 <= Clock().seconds < 1
+        True
+    """
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return time.perf_counter() - self._started
+
+
+def _serve() -> None:
+    """The worker's side: one line of JSON for every line read. What libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    turns: Iterator[dict[str, Any]] | None = None
+    for line in sys.stdin:
+        if turns is None:
+            asked = json.loads(line)
+            module, _, function = asked["maker"].partition(":")
+            turns = getattr(importlib.import_module(module), function)(**asked["arguments"])
+        answers.write(json.dumps(next(turns)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve()

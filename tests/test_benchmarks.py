@@ -1,0 +1,201 @@
+"""The benchmarks' yardsticks are fair and learn, the turns are turns, and the page is what the results say."""
+
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import tokens as made
+
+from benchmarks import corpora, page, rows, turns
+from benchmarks.machine import RESULTS
+
+needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
+SIZES = {"batch": 4, "steps": 6, "hidden": 8}
+
+
+def counting(start):
+    """A subject: counts its turns, and fails where it starts below zero."""
+    if start < 0:
+        raise ValueError("below zero")
+    print("a library that prints must not disturb the answers")
+    yield {"began": start} if start else {"skipped": "nothing to count from"}
+    while True:
+        start += 1
+        yield {"count": float(start)}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """PyTorch's threads wait for one another, which takes seconds where the processor is busy."""
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Sequences of 2 to 6 tokens of 20, where every token follows from the one before."""
+    sequences = [[4 + (first + step) % 16 for step in range(2 + length)] for length in range(5) for first in range(16)]
+    return made(sequences, range(len(sequences)), [0] * len(sequences), size=20)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokens")
+    tiny.save(path)
+    return str(path)
+
+
+def test_subjects_take_turns_in_processes_of_their_own(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    subjects = [turns.Subject(str(start), "test_benchmarks:counting", {"start": start}) for start in (1, 10, 0)]
+    found = turns.measure(subjects, 3)
+    assert found["1"] == {"warm_up": {"began": 1},
+                          "count": {"median": 3.0, "min": 2.0, "max": 4.0, "all": [2.0, 3.0, 4.0]}}
+    assert found["10"]["count"]["all"] == [11.0, 12.0, 13.0]
+    assert found["0"] == {"skipped": "nothing to count from"}
+    with pytest.raises(RuntimeError, match="the worker of broken ended"):
+        turns.measure([turns.Subject("broken", "test_benchmarks:counting", {"start": -1})], 1)
+
+
+def test_a_sample_is_whole_batches_of_one_length_and_mixed_as_the_corpus(tiny):
+    rows = corpora.sample(tiny, 4, 10)
+    lengths = tiny.lengths[rows]
+    assert len(set(rows)) == 40
+    assert np.bincount(lengths).tolist() == [0, 0, 8, 8, 8, 8, 8]
+    assert set(tiny.lengths[corpora.sample(tiny, 4, 10, shortest=3, longest=4)]) == {3, 4}
+
+
+def test_a_row_is_held_against_the_fastest_yardstick():
+    measured = {name: turns.spread([{"rate": rate} for rate in rates])
+                for name, rates in {"ours": [40.0, 60.0, 50.0], "slow": [5.0] * 3, "fast": [20.0] * 3}.items()}
+    asked = {"number": "rate", "ours": "ours", "must": 2, "aim": 3}
+    own = rows.row("work", "x/s", measured, yardsticks=("slow", "fast"), **asked)
+    assert own["yardstick"]["subject"] == "fast"
+    assert (own["value"], own["range"], own["reached"]) == (2.5, [2.0, 3.0], "must")
+    assert "skipped" in rows.row("work", "x/s", {**measured, "fast": {"skipped": ""}}, yardsticks=("fast",), **asked)
+
+
+@needs_torch
+def test_both_sides_count_the_same_tokens(folder, tiny):
+    from benchmarks import ours, yardsticks
+
+    facts = [next(yardsticks.training(folder, **SIZES, style=style)) for style in yardsticks.STYLES]
+    sample = corpora.sample(tiny, SIZES["batch"], SIZES["steps"])
+    counted = corpora.predictions(tiny, sample)
+    assert {own["predictions"] for own in facts} == {counted}
+    # What each side's loss runs over is what is counted.
+    sequences = yardsticks.tensors(tiny, sample)
+    for targets in ([arrays["target"] for arrays in ours.epochs(tiny, sample, 4)(1)],
+                    [yardsticks.shifted(*batch)[1].numpy() for batch in
+                     yardsticks.packed_batches(sequences, 4, np.random.default_rng(1))],
+                    [yardsticks.shifted(*batch)[1].numpy() for batch in yardsticks.equal_batches(sequences, 4)]):
+        assert sum(int((target != 0).sum()) for target in targets) == counted
+        assert sum(int((target == 2).sum()) for target in targets) == len(sample)
+
+
+@needs_torch
+@pytest.mark.parametrize("style", ["packed", "equal"])
+def test_the_yardstick_learns(tiny, style):
+    from benchmarks import yardsticks
+
+    sequences = yardsticks.tensors(tiny, tiny.rows("train"))
+    epoch = yardsticks.trainer(sequences, 20, batch=16, hidden=32, style=style)
+    losses = [np.mean(epoch(number)) for number in range(40)]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+@needs_torch
+def test_both_styles_compute_one_loss(tiny):
+    import torch
+
+    from benchmarks import yardsticks
+
+    torch.manual_seed(1)
+    model = yardsticks.LSTMVAE(20, 8)
+    # No noise, so that both see one z.
+    torch.nn.init.zeros_(model.log_var.weight)
+    torch.nn.init.constant_(model.log_var.bias, -60.0)
+    batch = yardsticks.equal_batches(yardsticks.tensors(tiny, tiny.rows("train")), 16)[2]
+    packed, equal = (loss(model, batch) for loss in (yardsticks.packed_loss, yardsticks.equal_loss))
+    assert packed[0].item() == pytest.approx(equal[0].item(), rel=1e-5)
+    assert packed[1].item() == pytest.approx(equal[1].item(), rel=1e-5)
+
+
+@needs_torch
+def test_the_yardsticks_bound_is_exact_where_z_says_nothing(tiny):
+    import torch
+
+    from benchmarks import yardsticks
+
+    torch.manual_seed(1)
+    model = yardsticks.LSTMVAE(20, 8)
+    with torch.no_grad():  # q(z|x) is the prior, and no output depends on z
+        for layer in (model.mean, model.log_var, model.start):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        model.decoder.weight_ih_l0[:, -yardsticks.LATENT:] = 0
+        batch = yardsticks.equal_batches(yardsticks.tensors(tiny, tiny.rows("train")), 4)[5]
+        bound = yardsticks.importance_weighted(model, batch, 7, 3)
+        nll, kl = yardsticks.equal_loss(model, batch)
+    assert kl.item() == pytest.approx(0, abs=1e-5)
+    assert bound.sum().item() == pytest.approx(nll.item(), rel=1e-5)
+
+
+@needs_torch
+def test_the_yardstick_draws_from_the_nucleus():
+    import torch
+
+    from benchmarks import yardsticks
+
+    torch.manual_seed(1)
+    logits = torch.log(torch.tensor([[0.05, 0.5, 0.05, 0.3, 0.1]])).repeat(2000, 1)
+    drawn = torch.bincount(yardsticks.nucleus(logits, 0.75), minlength=5) / 2000
+    assert drawn[[0, 2, 4]].sum() == 0
+    assert drawn[1].item() == pytest.approx(0.625, abs=0.04)
+
+
+@needs_torch
+@pytest.mark.parametrize("kind", ["embedding_vae", "latent_transformer", "word_transformer"])
+def test_the_small_yardsticks_are_as_large_as_ours(kind):
+    from networks import SETTINGS, build
+
+    from benchmarks import yardstick_networks as yardsticks
+
+    own = dict(SETTINGS[kind])
+    sizes = {"embedding_vae": lambda: yardsticks.EmbeddingVAE(own["dim"], own["hidden"], own["latent"]),
+             "latent_transformer": lambda: yardsticks.LatentTransformer(**own),
+             "word_transformer": lambda: yardsticks.WordTransformer(**own)}
+    trained = sum(part.numel() for part in sizes[kind]().parameters())
+    assert trained == sum(math.prod(variable.shape) for variable in build(kind).trainable_variables)
+
+
+def test_the_page_is_fresh_and_says_only_what_was_measured():
+    written = page.PAGE.read_text(encoding="utf-8")
+    assert written == page.text(), "docs/performance.md is stale: python -m benchmarks table"
+    for path in RESULTS.glob("*.json"):
+        assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
+
+
+def test_the_page_of_some_results(tmp_path):
+    own = rows.verdict("ratio", 2.5, [2.0, 3.0], 2, 3)
+    record = {"method": "How.", "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {"keras": "3"}},
+              "rows": [{"work": "this", "unit": "x/s", "ours": {"subject": "ours", "median": 50, "min": 40, "max": 60},
+                        "yardstick": {"subject": "that", "median": 20, "min": 20, "max": 20}, **own}]}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    (tmp_path / "quality-blog.json").write_text("{}")
+    assert page.text(tmp_path).removeprefix(page.HEAD) == """
+## Training the sequence VAE
+
+How.
+
+a chip, 2 cores, load 0.1 at the start; keras 3.
+
+| work | textvae | yardstick |  | must | aim | reached |
+|---|---|---|---|---|---|---|
+| this | 50 x/s (40 to 60) | that: 20 x/s | 2.50 times | 2 times | 3 times | yes |
+"""
