@@ -23,6 +23,7 @@ def scripted(table: dict[int, dict[int, float]]):
             probabilities[last, token] = probability
 
     class Scripted(keras.Model):
+        takes_xla = True
         embedding = SimpleNamespace(embeddings=np.zeros((SIZE, 1)))
 
         def first_state(self, z):
@@ -100,6 +101,12 @@ def test_a_seed_writes_the_same_again_and_another_does_not():
     first, again, other = (write(GARDEN_PATH, count=30, seed=seed, temperature=1.0)[0] for seed in (1, 1, 2))
     assert [ids.tolist() for ids in first] == [ids.tolist() for ids in again]
     assert [ids.tolist() for ids in first] != [ids.tolist() for ids in other]
+
+
+def test_rows_that_only_fill_up_are_not_handed_out():
+    for count in (0, 1, 5, 9):
+        texts, log_probs = write(GARDEN_PATH, count=count, temperature=1.0)
+        assert len(texts) == len(log_probs) == count
 
 
 def test_an_unknown_sampler_is_refused():
