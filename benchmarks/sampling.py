@@ -24,7 +24,7 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
         ``rows`` for the table, and ``measured`` by configuration.
     """
     folder = str(corpora.ptb(scratch / "ptb"))
-    repeats = 2 if quick else 7
+    repeats = 2 if quick else 3
     many = {"folder": folder, "hidden": 256, "count": 200 if quick else 1000, "length": LENGTH}
     batch = measure([Subject(OURS, "benchmarks.ours:sampling", many),
                      Subject(TORCH, "benchmarks.yardsticks:sampling", many)], repeats)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.nn.batching import WIDTHS, fit_widths, pad, plan, real_positions, teacher_forced
+from textvae.nn.batching import WIDTHS, fit_widths, pad, plan, real_positions, softmax_room, teacher_forced
 
 LENGTHS = st.lists(st.integers(1, 700), max_size=80).map(lambda lengths: np.array(lengths, np.int64))
 
@@ -84,3 +84,11 @@ def test_positions_are_those_of_tokens_and_then_of_padding(lengths, spare):
     places = real_positions(target, room)
     assert len(places) == len(set(places.tolist())) == room
     assert (target.reshape(-1)[places[:count]] > 0).all() and (target.reshape(-1)[places[count:]] == 0).all()
+
+
+def test_nearly_every_batch_has_room_for_its_tokens():
+    lengths = np.random.default_rng(0).integers(10, 17, 4000)
+    room = softmax_room(lengths, 32, 16)
+    found = [lengths[rows].sum() + 32 for rows, _ in plan(lengths, 32, np.random.default_rng(1), (16,))]
+    assert room < 32 * 17 and np.mean(np.array(found) <= room) > 0.99
+    assert softmax_room(lengths[:0], 4, 9) == softmax_room(np.array([9]), 4, 9) == 40

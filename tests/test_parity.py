@@ -55,26 +55,35 @@ def test_weights_that_do_not_fit_are_refused_by_name():
         restore(trained.kind, trained.settings, {**trained.weights, "word_transformer/token_bias": np.zeros(3, "f4")})
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
-def test_jax_computes_what_tensorflow_does(tmp_path):
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A folder with every kind of network, trained, and what each gives on TensorFlow."""
     import keras
 
     from textvae.nn.weights import restore
 
     assert keras.config.backend() == "tensorflow"
-    here = {}
+    folder, found = tmp_path_factory.mktemp("networks"), {}
     for kind in networks.SETTINGS:
         trained = networks.trained(kind)
-        (tmp_path / kind).mkdir()
-        trained.save(tmp_path / kind)
-        here |= networks.outputs(restore(kind, trained.settings, trained.weights))
-    root = Path(__file__).parents[1]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(root),
+        (folder / kind).mkdir()
+        trained.save(folder / kind)
+        found |= networks.outputs(restore(kind, trained.settings, trained.weights))
+    return folder, found
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_compute_what_tensorflow_does(backend, here, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    folder, found = here
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1",
+                   "PYTHONPATH": str(Path(__file__).parents[1]),
                    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # halves the time, which is spent compiling
-    done = subprocess.run([sys.executable, root / "tests/networks.py", tmp_path, tmp_path / "jax.npz"],
-                          env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "tests/networks.py", folder, tmp_path / "there.npz"], env=environment,
+                          cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    with np.load(tmp_path / "jax.npz") as there:
-        assert set(there.files) == set(here)
-        for name, array in here.items():
+    with np.load(tmp_path / "there.npz") as there:
+        assert set(there.files) == set(found)
+        for name, array in found.items():
             np.testing.assert_allclose(there[name], array, rtol=1e-4, atol=1e-5, err_msg=name)

@@ -180,3 +180,48 @@ def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(TextvaeError, match=r"the loss became (nan|inf) in epoch 1 \(lower its learning_rate"):
         train("embedding_vae", tmp_path, learning_rate=1e30)
     assert not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_keras_own_fit_with_callbacks_and_checkpoints_works_too(tmp_path):
+    import keras
+
+    network = networks.build("sequence_vae")
+    network.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
+    given = networks.batch("sequence_vae", np.random.default_rng(0), 12)
+    saved = keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
+    history = network.fit(given, validation_data=(given,), epochs=6, batch_size=4, verbose=0,
+                          callbacks=[saved, keras.callbacks.EarlyStopping(monitor="val_loss", patience=6)])
+    assert history.history["loss"][-1] < history.history["loss"][0] and "val_kl" in history.history
+    again = networks.build("sequence_vae", seed=2)
+    again.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
+    again.optimizer.build(again.trainable_variables)
+    again.load_weights(tmp_path / "best.weights.h5")
+    for one, two in zip(network.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), two.numpy(), one.path)
+
+
+def test_batches_made_ahead_are_the_same_and_hand_errors_over():
+    from textvae.nn.training import _ahead
+
+    rows = [{"x": np.full(1, i)} for i in range(20)]
+    assert [int(batch["x"][0]) for batch in _ahead(iter(rows))] == list(range(20))
+
+    def broken():
+        yield rows[0]
+        raise OSError("gone")
+
+    reader = _ahead(broken())
+    assert next(reader) is rows[0]
+    with pytest.raises(OSError, match="gone"):
+        next(reader)
+
+    def threads():
+        import threading
+
+        return [thread for thread in threading.enumerate() if thread.name == "batches"]
+
+    endless = _ahead({"x": np.zeros(1)} for _ in iter(int, 1))
+    next(endless)
+    assert threads()
+    endless.close()  # a reader that stops early takes the thread with it
+    assert not threads()

@@ -120,3 +120,22 @@ def test_the_vectors_stay_as_they_are_and_the_special_tokens_learn_theirs(traine
     assert trained.weights["word_transformer/special"].shape == (4, 5)
     trainable = {variable.path for variable in network.trainable_variables}
     assert "word_transformer/special" in trainable and "word_transformer/vectors" not in trainable
+
+
+def test_the_loss_is_that_of_all_positions_however_batches_are_cut(network):
+    from textvae.nn.batching import fit_widths
+
+    rng = np.random.default_rng(4)
+    sequences = [rng.integers(4, 11, length) for length in rng.integers(1, 20, 45)]
+    tokens = networks.tokens(sequences, np.arange(45), np.zeros(45))
+    plain = sum(float(network.score({"decoder": np.append(1, ids)[None], "target": np.append(ids, 2)[None]})[0])
+                for ids in sequences)
+    widths = fit_widths(tokens.lengths, 4)
+    batches = list(word_transformer.batches(tokens, np.arange(45), 8, rng, widths=widths))
+    assert {batch["target"].shape[1] - 1 for batch in batches} <= set(widths)
+    assert min(len(batch["positions"]) for batch in batches if len(batch["target"]) == 8) < 8 * (widths[-1] + 1)
+    total = sum(float(np.sum(network.terms(batch, False)["nll"])) for batch in batches)
+    assert total == pytest.approx(plain, rel=1e-5)
+    # Padding at the end of the positions is told from tokens, and a position left out is missed.
+    short = {**batches[0], "positions": batches[0]["positions"][1:]}
+    assert not np.allclose(network.terms(short, False)["nll"], network.terms(batches[0], False)["nll"])

@@ -31,7 +31,7 @@ class EmbeddingVAE(Network):
     kind = "embedding_vae"
 
     def __init__(self, *, dim: int, hidden: int, latent: int, beta: float, similarity: float, seed: int) -> None:
-        super().__init__(name=self.kind)
+        super().__init__(name=self.kind, autocast=False)
         keras.utils.set_random_seed(seed)
         self.settings = {"dim": dim, "hidden": hidden, "latent": latent, "beta": beta, "similarity": similarity}
         self.beta, self.similarity = beta, similarity
@@ -45,8 +45,10 @@ class EmbeddingVAE(Network):
         self.decoder = layers.Dense(hidden, activation="gelu", name="decoder")
         self.straight_back = layers.Dense(dim, kernel_initializer="orthogonal", name="straight_back")
         self.curved_back = layers.Dense(dim, kernel_initializer="zeros", name="curved_back")
-        self.shift = self.add_weight(shape=(dim,), initializer="zeros", trainable=False, name="shift")
-        self.scale = self.add_weight(shape=(dim,), initializer="ones", trainable=False, name="scale")
+        # Without autocast: what adds to float32 stays float32 in every precision.
+        fixed = {"trainable": False, "autocast": False}
+        self.shift = self.add_weight(shape=(dim,), initializer="zeros", name="shift", **fixed)
+        self.scale = self.add_weight(shape=(dim,), initializer="ones", name="scale", **fixed)
         self({"vectors": keras.KerasTensor((2, dim))})
 
     def start(self, vectors: np.ndarray) -> None:
@@ -80,7 +82,7 @@ class EmbeddingVAE(Network):
         Returns:
             float32 [batch, latent] each.
         """
-        return self._posterior((inputs["vectors"] - self.shift) / self.scale)
+        return self._posterior((ops.cast(inputs["vectors"], "float32") - self.shift) / self.scale)
 
     def reconstruct(self, inputs: dict[str, Any]) -> Any:
         """Word vectors float32 [batch, dim], in their own scale, from ``z`` float32 [batch, latent]."""
@@ -88,10 +90,11 @@ class EmbeddingVAE(Network):
 
     def _posterior(self, standard: Any) -> tuple[Any, Any]:
         hidden = self.encoder(standard)
-        return self.straight(standard) + self.curved(hidden), self.log_var(hidden)
+        mean = ops.cast(self.straight(standard), "float32") + ops.cast(self.curved(hidden), "float32")
+        return mean, ops.cast(self.log_var(hidden), "float32")
 
     def _decode(self, z: Any) -> Any:
-        return self.straight_back(z) + self.curved_back(self.decoder(z))
+        return ops.cast(self.straight_back(z), "float32") + ops.cast(self.curved_back(self.decoder(z)), "float32")
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """``reconstruction`` and ``kl`` in nats per word, and ``similarity``.

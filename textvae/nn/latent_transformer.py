@@ -34,7 +34,7 @@ class LatentTransformer(Network):
     kind = "latent_transformer"
 
     def __init__(self, *, latent: int, layers: int, width: int, heads: int, dropout: float, seed: int) -> None:
-        super().__init__(name=self.kind)
+        super().__init__(name=self.kind, autocast=False)
         keras.utils.set_random_seed(seed)
         self.settings = {"latent": latent, "layers": layers, "width": width, "heads": heads, "dropout": dropout}
         self.width = width
@@ -47,7 +47,9 @@ class LatentTransformer(Network):
         self.next_mean = keras.layers.Dense(latent, kernel_initializer="zeros", name="next_mean")
         self.next_log_var = keras.layers.Dense(latent, kernel_initializer="zeros", name="next_log_var")
         for name, first in (("shift", "zeros"), ("scale", "ones"), ("active", "ones")):
-            setattr(self, name, self.add_weight(shape=(latent,), initializer=first, trainable=False, name=name))
+            # Without autocast: what adds to float32 stays float32 in every precision.
+            setattr(self, name, self.add_weight(shape=(latent,), initializer=first, trainable=False, name=name,
+                                                autocast=False))
         window = keras.KerasTensor((1, 2, latent))
         self({"inputs": window, "targets": window, "real": keras.KerasTensor((1, 2))})
 
@@ -71,15 +73,17 @@ class LatentTransformer(Network):
         return mean * self.scale + self.shift, log_var + 2.0 * ops.log(self.scale)
 
     def _standardised(self, latents: Any) -> Any:
-        return (latents - self.shift) / self.scale * self.active
+        return (ops.cast(latents, "float32") - self.shift) / self.scale * self.active
 
     def _standard(self, standard: Any, training: bool) -> tuple[Any, Any]:
-        hidden = self.widen(standard) + positions(ops.shape(standard)[1], self.width)
+        hidden = self.widen(standard)
+        hidden = hidden + ops.cast(positions(ops.shape(standard)[1], self.width), hidden.dtype)
         hidden = self.drop_in(hidden, training=training)
         for block in self.blocks:
             hidden = block(hidden, training=training)
         hidden = self.norm(hidden)
-        return self.next_mean(hidden) * self.active, ops.clip(self.next_log_var(hidden), *LOG_VAR) * self.active
+        mean, log_var = (ops.cast(layer(hidden), "float32") for layer in (self.next_mean, self.next_log_var))
+        return mean * self.active, ops.clip(log_var, *LOG_VAR) * self.active
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """Of each window, summed over its steps: ``nll`` in nats, ``squared`` error, how many ``numbers`` they count.

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+SPECIAL = 4  # ids that a batch may hold beside its tokens: padding, begin, end, unknown
+
 
 def inclusion(counts: np.ndarray, samples: int) -> np.ndarray:
     """The probability that a token is in the sample.
@@ -52,7 +54,7 @@ def draw(chances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([certain, picked]).astype(np.int32)
 
 
-def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Generator, step: int = 128
+def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Generator, tokens: int
            ) -> dict[str, np.ndarray]:
     """What a batch needs for a sampled softmax.
 
@@ -60,7 +62,8 @@ def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Gen
         batch: ``encoder``, ``decoder`` and ``target``, int32 token ids.
         chances: From ``inclusion``.
         rng: Draws the sample.
-        step: ``rows`` are filled up to a multiple of it, so that compiled steps meet few sizes.
+        tokens: The most tokens that the batch may hold; it decides how many rows there are, so that compiled steps
+            meet few sizes.
 
     Returns:
         ``rows`` int32 [n], distinct ids: the sample, every other id of the batch, and some that nobody asks for;
@@ -73,9 +76,9 @@ def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Gen
         wanted[batch[name]] = True
     wanted[sample] = False
     others = np.flatnonzero(wanted)
-    count = len(sample) + len(others)
     wanted[sample] = True
-    spare = np.flatnonzero(~wanted)[:-count % step]
+    count = min(len(sample) + tokens + SPECIAL, vocabulary)
+    spare = np.flatnonzero(~wanted)[:count - len(sample) - len(others)]
     rows = np.concatenate([sample, others, spare]).astype(np.int32)
     place = np.zeros(vocabulary, np.int32)
     place[rows] = np.arange(len(rows))

@@ -74,6 +74,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         _trace(network, train, validation)
         state, best = _resume(path, network)
         progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
+    met: set[tuple[tuple[int, ...], ...]] = set()
     if logger is not None:
         logger.set_model(network)
         logger.on_train_begin()
@@ -83,8 +84,9 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         if before_epoch is not None:
             before_epoch(epoch)
         with progress.task(f"{label or network.name} epoch {epoch + 1}/{epochs}", steps) as advance:
-            row = _mean(network.train_on_batch, train(epoch), advance)
-            tested = _mean(network.test_on_batch, validation(), None)
+            row = _mean(network.train_on_batch, train(epoch), advance, progress, met)
+            with progress.part("validation"):
+                tested = _mean(network.test_on_batch, validation(), None)
             row = {"epoch": epoch + 1, **row, **{f"val_{name}": value for name, value in tested.items()}}
             advance(0, **{name: row[name] for name in ("loss", "val_loss") if name in row})
         state["history"].append(row)
@@ -114,7 +116,7 @@ def _trace(network: Network, train: Callable[[int], Iterable[Batch]], validation
     for step, batches in ((network.train_on_batch, train(0)), (network.test_on_batch, validation())):
         seen: set[tuple[tuple[int, ...], ...]] = set()
         for batch in batches:
-            shapes = tuple(array.shape for array in batch.values())
+            shapes = _shapes(batch)
             if shapes not in seen:
                 step(batch)
                 seen.add(shapes)
@@ -124,13 +126,30 @@ def _stale(state: dict[str, Any], patience: int) -> bool:
     return state["best_value"] is not None and len(state["history"]) - state["best_epoch"] >= patience
 
 
-def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advance: Any) -> dict[str, float]:
-    """Run a step over batches and average what it returns over sequences."""
+def _shapes(batch: Batch) -> tuple[tuple[int, ...], ...]:
+    return tuple(array.shape for array in batch.values())
+
+
+def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advance: Any,
+          progress: Progress | None = None, met: set[tuple[tuple[int, ...], ...]] | None = None) -> dict[str, float]:
+    """Run a step over batches and average what it returns over sequences.
+
+    ``met`` gathers the shapes that the step has been compiled for, so that a profile tells compiling apart.
+    """
+    progress, met = progress or Progress(), set() if met is None else met
     sums: dict[str, float] = {}
     count = 0
-    for batch in _ahead(batches):
-        size = len(next(iter(batch.values())))
-        logs = step(batch, return_dict=True)
+    ahead = _ahead(batches)
+    while True:
+        with progress.part("input"):
+            batch = next(ahead, None)
+        if batch is None:
+            break
+        size, shapes = len(next(iter(batch.values()))), _shapes(batch)
+        with progress.part("steps" if shapes in met else "first steps of a shape"):
+            logs = step(batch, return_dict=True)
+            progress.count(int(np.count_nonzero(batch["target"])) if "target" in batch else 0)
+        met.add(shapes)
         for name, value in logs.items():
             sums[name] = sums.get(name, 0.0) + float(value) * size
         count += size

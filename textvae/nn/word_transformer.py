@@ -27,23 +27,25 @@ class WordTransformer(Network):
         seed: For the first weights and dropout.
 
     Training takes ``decoder`` and ``target`` int32 [batch, time + 1]: the one begins with BEGIN, the other ends with
-    END, 0 pads both.
+    END, 0 pads both. Where ``positions`` int32 [n] says at which places of the flattened target its tokens are, nothing
+    else goes through the softmax.
     """
 
     kind = "word_transformer"
 
     def __init__(self, *, vocabulary: int, latent: int, layers: int, width: int, heads: int, dropout: float,
                  seed: int) -> None:
-        super().__init__(name=self.kind)
+        super().__init__(name=self.kind, autocast=False)
         keras.utils.set_random_seed(seed)
         self.settings = {"vocabulary": vocabulary, "latent": latent, "layers": layers, "width": width, "heads": heads,
                          "dropout": dropout}
         self.width = width
+        # Without autocast: what adds to float32 stays float32 in every precision.
         self.vectors = self.add_weight(shape=(vocabulary - SPECIAL, latent), initializer="zeros", trainable=False,
-                                       name="vectors")
-        self.special = self.add_weight(shape=(SPECIAL, latent), name="special",
+                                       name="vectors", autocast=False)
+        self.special = self.add_weight(shape=(SPECIAL, latent), name="special", autocast=False,
                                        initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed))
-        self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias")
+        self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias", autocast=False)
         self.widen = keras.layers.Dense(width, name="widen")
         self.drop_in = keras.layers.Dropout(dropout, seed=seed + 1, name="drop_in")
         self.blocks = [Block(width=width, heads=heads, dropout=dropout, name=f"block_{i}", seed=seed + 2 + 2 * i)
@@ -77,22 +79,38 @@ class WordTransformer(Network):
         Returns:
             float32 [batch, time, vocabulary].
         """
-        ids = inputs["decoder"]
-        table = ops.concatenate([self.special, self.vectors], axis=0)
-        hidden = self.widen(ops.take(table, ids, axis=0)) + positions(ops.shape(ids)[1], self.width)
+        table = self._table()
+        return self._logits(self._outputs(inputs["decoder"], table, training), table)
+
+    def _table(self) -> Any:
+        return ops.cast(ops.concatenate([self.special, self.vectors], axis=0), self.compute_dtype)
+
+    def _outputs(self, ids: Any, table: Any, training: bool) -> Any:
+        """What the blocks say at every step, [batch, time, width]."""
+        hidden = self.widen(ops.take(table, ids, axis=0))
+        hidden = hidden + ops.cast(positions(ops.shape(ids)[1], self.width), hidden.dtype)
         hidden = self.drop_in(hidden, training=training)
         for block in self.blocks:
             hidden = block(hidden, training=training)
-        return ops.matmul(self.narrow(self.norm(hidden)), ops.transpose(table)) + self.token_bias
+        return self.norm(hidden)
+
+    def _logits(self, outputs: Any, table: Any) -> Any:
+        return ops.cast(ops.matmul(self.narrow(outputs), ops.transpose(table)), "float32") + self.token_bias
 
     def score(self, inputs: dict[str, Any]) -> Any:
         """-log p of each sequence and its end in nats, float32 [batch]; inputs as in training."""
         return self._nll(inputs, False)
 
     def _nll(self, inputs: dict[str, Any], training: bool) -> Any:
-        target = inputs["target"]
-        losses = keras.losses.sparse_categorical_crossentropy(target, self.logits(inputs, training), from_logits=True)
-        return ops.sum(losses * ops.cast(ops.not_equal(target, PAD), "float32"), axis=-1)
+        target, table = inputs["target"], self._table()
+        batch, time = ops.shape(target)[0], ops.shape(target)[1]
+        places = inputs.get("positions", ops.arange(batch * time, dtype="int32"))
+        outputs = ops.reshape(self._outputs(inputs["decoder"], table, training), (-1, self.width))
+        logits = self._logits(ops.take(outputs, places, axis=0), table)
+        target = ops.take(ops.reshape(target, (-1,)), places)
+        losses = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
+        losses = losses * ops.cast(ops.not_equal(target, PAD), "float32")
+        return ops.segment_sum(losses, places // time, num_segments=batch)
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """``nll`` in nats per sequence, and ``predictions``: how many tokens that counts, the end included."""

@@ -65,7 +65,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     rows = {split: tokens.rows(split) for split in ("train", "validation")}
     lengths = tokens.lengths[rows["train"]]
     steps = -(-len(lengths) // config.batch_size)
-    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, config.jit and network.takes_xla))
+    jit = config.jit and network.takes_xla
+    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, jit))
     chances = None
     if config.softmax_samples:
         if config.softmax_samples >= tokens.vocabulary_size:
@@ -75,7 +76,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     # The step size falls to a tenth along a cosine, so that the last epochs settle instead of wandering.
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs, alpha=0.1)
     network.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip or None),
-                    jit_compile=config.jit and network.takes_xla)
+                    jit_compile=jit)
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
     ramp = config.pretrain_epochs + config.warmup_epochs
     encode = nn.Compiled(network, network.posterior)
@@ -134,26 +135,25 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         [n], ``applies`` float32 [batch, constraints], and what ``sampled_softmax.arrays`` gives.
     """
     from textvae.nn import sampled_softmax
-    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, teacher_forced
+    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, softmax_room, teacher_forced
 
-    planned = plan(tokens.lengths[rows], batch_size, rng, widths or WIDTHS)
-    # Batches of one shape take as many places of the softmax as the fullest of them, so that XLA compiles one step.
-    rooms: dict[tuple[int, int], int] = {}
-    for batch, width in planned:
-        size = len(batch)
-        room = -(-int(tokens.lengths[rows[batch]].sum() + size) // size) * size
-        rooms[size, width] = max(rooms.get((size, width), 0), room)
-    for batch, width in planned:
-        chosen = rows[batch]
+    widths = widths or WIDTHS
+    lengths = tokens.lengths[rows]
+    bucket = np.array(widths)[np.minimum(np.searchsorted(widths, lengths), len(widths) - 1)]
+    for batch, width in plan(lengths, batch_size, rng, widths):
+        chosen, size = rows[batch], len(batch)
         arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
-        arrays["positions"] = real_positions(arrays["target"], rooms[len(batch), width])
+        room = softmax_room(lengths[bucket == width], size, width)
+        if lengths[batch].sum() + size > room:
+            room = size * (width + 1)
+        arrays["positions"] = real_positions(arrays["target"], room)
         if rng is not None:
             sequences = [sequence[_kept(len(sequence), noise, rng)] for sequence in map(tokens.sequence, chosen)]
             arrays["encoder"] = pad(sequences, width)
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
             if chances is not None:
-                arrays |= sampled_softmax.arrays(arrays, chances, rng)
+                arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
         yield {**arrays, "applies": applies[chosen]}
 
 

@@ -1,7 +1,7 @@
 """Train the word transformer on token ids over the compressed word vectors."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from textvae.progress import Progress
 from textvae.seeds import child
 
 RESAMPLES = 1000  # bootstrap samples: the ends of a 95% interval are then stable to about a hundredth of its width
+MOST_WIDTHS = 20  # over 20 leave under 4% padding; without XLA one step, compiled once, serves them all
 
 
 def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVectors, *, seed: int,
@@ -46,14 +47,15 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         width=config.width, heads=config.heads, dropout=config.dropout, seed=child(seed, "weights"))
     train, validation = tokens.rows("train"), tokens.rows("validation")
     network.start(compressed.vectors, _counts(tokens, train))
-    steps = len(nn.batching.plan(tokens.lengths[train], config.batch_size))
-    # Without XLA: on two busy cores a step took 0.1 s either way, and each of ten shapes 7 to 17 s to compile.
+    widths = nn.batching.fit_widths(tokens.lengths[train], MOST_WIDTHS)
+    steps = len(nn.batching.plan(tokens.lengths[train], config.batch_size, widths=widths))
+    # Without XLA: it took a quarter off a step on two busy cores, but 7 to 17 s to compile each width.
     network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=False)
     fitted = fit(
         network,
         lambda epoch: batches(tokens, train, config.batch_size,
-                              np.random.default_rng(child(seed, f"epoch-{epoch}"))),
-        lambda: batches(tokens, validation, config.batch_size),
+                              np.random.default_rng(child(seed, f"epoch-{epoch}")), widths=widths),
+        lambda: batches(tokens, validation, config.batch_size, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress)
     metrics: dict[str, Any] = {"trained": True, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
                                "parameters": network.count_params()}
@@ -116,20 +118,29 @@ def scores(trained: TrainedNetwork, tokens: Tokens, rows: np.ndarray, *, batch_s
     return out
 
 
-def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, rng: np.random.Generator | None = None
-            ) -> Iterator[dict[str, np.ndarray]]:
+def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, *,
+            widths: Sequence[int] | None = None) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; shuffled with an rng, in order without.
 
     Args:
         rows: int64 [n], which sequences.
+        widths: What batches may be wide, as ``fit_widths`` chooses; None takes those of ``textvae.nn.batching``.
 
     Yields:
-        ``decoder`` and ``target`` int32 [batch, width + 1].
+        ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32 [n].
     """
-    from textvae.nn.batching import plan
+    from textvae.nn.batching import WIDTHS, plan, real_positions
 
-    for places, width in plan(tokens.lengths[rows], batch_size, rng):
-        yield _arrays(tokens, rows[places], width)
+    planned = plan(tokens.lengths[rows], batch_size, rng, widths or WIDTHS)
+    # Batches of one shape take as many places of the softmax as the fullest of them, so that one step serves them all.
+    rooms: dict[tuple[int, int], int] = {}
+    for places, width in planned:
+        size = len(places)
+        room = -(-int(tokens.lengths[rows[places]].sum() + size) // size) * size
+        rooms[size, width] = max(rooms.get((size, width), 0), room)
+    for places, width in planned:
+        arrays = _arrays(tokens, rows[places], width)
+        yield {**arrays, "positions": real_positions(arrays["target"], rooms[len(places), width])}
 
 
 def adamw(learning_rate: float, steps: int) -> Any:

@@ -1,0 +1,55 @@
+"""Every network trains with products in bfloat16, and hands out float32 all the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import networks
+import pytest
+
+# Loss of a batch before training, every output's type, then the loss of a training step; a line of JSON for each kind.
+SCRIPT = """
+import json, sys
+import keras, numpy as np
+keras.config.set_dtype_policy(sys.argv[1])
+import networks
+from textvae.nn.weights import restore
+
+for kind in networks.SETTINGS:
+    one = networks.trained(kind)
+    network = restore(kind, one.settings, {path: 0.2 * array for path, array in one.weights.items()})
+    network.compile(optimizer="adam", jit_compile=False)
+    batch = networks.batch(kind, np.random.default_rng(3), size=32)
+    before = network.test_on_batch(batch, return_dict=True)["loss"]
+    terms = network(batch, training=True)
+    found = {**networks.outputs(network), **{name: keras.ops.convert_to_numpy(term) for name, term in terms.items()}}
+    after = network.train_on_batch(batch, return_dict=True)
+    print(json.dumps({"kind": kind, "before": float(before), "after": {k: float(v) for k, v in after.items()},
+                      "dtypes": {name: str(array.dtype) for name, array in found.items()},
+                      "computes": network.compute_dtype, "stores": network.variable_dtype}))
+"""
+
+
+def measured(policy):
+    done = subprocess.run([sys.executable, "-c", SCRIPT, policy], cwd=Path(__file__).parent, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["kind"]: line for line in lines}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {policy: measured(policy) for policy in ("float32", "mixed_bfloat16")}
+
+
+@pytest.mark.parametrize("kind", networks.SETTINGS)
+def test_bfloat16_trains_from_about_the_same_loss_and_gives_float32(found, kind):
+    exact, mixed = found["float32"][kind], found["mixed_bfloat16"][kind]
+    assert (mixed["computes"], mixed["stores"]) == ("bfloat16", "float32")
+    assert all(abs(value) < 1e6 for value in mixed["after"].values())
+    assert set(mixed["dtypes"].values()) == {"float32"}, mixed["dtypes"]
+    # Equal to the last digit, it would have been computed in float32.
+    assert mixed["before"] != exact["before"]
+    assert mixed["before"] == pytest.approx(exact["before"], rel=0.02)
