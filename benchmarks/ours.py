@@ -32,7 +32,7 @@ def epochs(tokens: Tokens, rows: np.ndarray, batch: int, samples: int = 0
     from textvae import nn
     from textvae.stages import sequence_vae as stage
 
-    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], stage.MOST_WIDTHS)
+    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
     chances = nn.sampled_softmax.inclusion(stage._counts(tokens), samples) if samples else None
     none = np.zeros((len(tokens), 0), np.float32)
     return lambda number: stage.batches(tokens, rows, batch, none, widths=widths, chances=chances,
@@ -328,7 +328,7 @@ def word_transformer(folder: str, *, latent: int, batch: int, steps: int) -> Ite
     used = device.use("auto")
     from textvae import nn
     from textvae.config import WordTransformerConfig
-    from textvae.stages.word_transformer import MOST_WIDTHS, adamw, batches
+    from textvae.stages.word_transformer import adamw, batches
 
     config = WordTransformerConfig()
     tokens = Tokens.load(Path(folder))
@@ -338,7 +338,7 @@ def word_transformer(folder: str, *, latent: int, batch: int, steps: int) -> Ite
         dropout=config.dropout, seed=1)
     vectors = np.random.default_rng(1).standard_normal((tokens.vocabulary_size, latent), np.float32)
     network.start(vectors, np.exp(corpora.log_shares(tokens)))
-    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], MOST_WIDTHS)
+    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
     network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=False)
     yield from _steps(network, lambda number: batches(tokens, rows, batch, np.random.default_rng(number),
                                                       widths=widths), used,

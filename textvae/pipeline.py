@@ -44,7 +44,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=2),
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
-    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork"),
+    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=2),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
                          "word_transformer"), "Evaluation"),
 )

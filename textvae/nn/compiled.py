@@ -18,7 +18,7 @@ class Compiled(keras.Model):
     """
 
     def __init__(self, network: Any, function: Callable[[dict[str, Any]], Any], *, jit: bool = False) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # what is given, such as z, keeps its precision
         self.network = network
         self.function = function
         self.compile(jit_compile=jit and network.takes_xla)

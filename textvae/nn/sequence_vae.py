@@ -43,7 +43,7 @@ class SequenceVAE(Network):
     def __init__(self, *, vocabulary: int, embedding: int, hidden: int, latent: int, max_length: int,
                  encoder: str = "lstm", decoder: str = "lstm", dropout: float = 0.0, free_bits: float = 0.0,
                  constraints: list[dict[str, Any]] | None = None, seed: int) -> None:
-        super().__init__(name=self.kind)
+        super().__init__(name=self.kind, autocast=False)
         keras.utils.set_random_seed(seed)
         self.constraints = [dict(constraint) for constraint in constraints or []]
         self.settings = {"vocabulary": vocabulary, "embedding": embedding, "hidden": hidden, "latent": latent,

@@ -15,8 +15,6 @@ from textvae.progress import Progress
 from textvae.seeds import child
 
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
-# XLA takes as long over a shape as 40 steps: one in 400 steps keeps that to a tenth. 20 shapes leave 4% of padding.
-STEPS_PER_WIDTH, MOST_WIDTHS = 400, 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     lengths = tokens.lengths[rows["train"]]
     steps = -(-len(lengths) // config.batch_size)
     jit = config.jit and network.takes_xla
-    widths = nn.batching.fit_widths(lengths, _most_widths(steps * config.epochs, jit))
+    widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit))
     chances = None
     if config.softmax_samples:
         if config.softmax_samples >= tokens.vocabulary_size:
@@ -135,17 +133,14 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         [n], ``applies`` float32 [batch, constraints], and what ``sampled_softmax.arrays`` gives.
     """
     from textvae.nn import sampled_softmax
-    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, softmax_room, teacher_forced
+    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, teacher_forced
 
     widths = widths or WIDTHS
     lengths = tokens.lengths[rows]
-    bucket = np.array(widths)[np.minimum(np.searchsorted(widths, lengths), len(widths) - 1)]
-    for batch, width in plan(lengths, batch_size, rng, widths):
-        chosen, size = rows[batch], len(batch)
+    planned = plan(lengths, batch_size, rng, widths)
+    for (batch, width), room in zip(planned, rooms(lengths, planned, widths), strict=True):
+        chosen = rows[batch]
         arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
-        room = softmax_room(lengths[bucket == width], size, width)
-        if lengths[batch].sum() + size > room:
-            room = size * (width + 1)
         arrays["positions"] = real_positions(arrays["target"], room)
         if rng is not None:
             sequences = [sequence[_kept(len(sequence), noise, rng)] for sequence in map(tokens.sequence, chosen)]
@@ -155,10 +150,6 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
             if chances is not None:
                 arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
         yield {**arrays, "applies": applies[chosen]}
-
-
-def _most_widths(steps: int, jit: bool) -> int:
-    return min(max(steps // STEPS_PER_WIDTH, 4), MOST_WIDTHS) if jit else MOST_WIDTHS
 
 
 def _counts(tokens: Tokens) -> np.ndarray:

@@ -14,7 +14,6 @@ from textvae.progress import Progress
 from textvae.seeds import child
 
 RESAMPLES = 1000  # bootstrap samples: the ends of a 95% interval are then stable to about a hundredth of its width
-MOST_WIDTHS = 20  # over 20 leave under 4% padding; without XLA one step, compiled once, serves them all
 
 
 def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVectors, *, seed: int,
@@ -47,10 +46,10 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         width=config.width, heads=config.heads, dropout=config.dropout, seed=child(seed, "weights"))
     train, validation = tokens.rows("train"), tokens.rows("validation")
     network.start(compressed.vectors, _counts(tokens, train))
-    widths = nn.batching.fit_widths(tokens.lengths[train], MOST_WIDTHS)
-    steps = len(nn.batching.plan(tokens.lengths[train], config.batch_size, widths=widths))
-    # Without XLA: it took a quarter off a step on two busy cores, but 7 to 17 s to compile each width.
-    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=False)
+    steps = -(-len(train) // config.batch_size)
+    most = nn.batching.most_widths(steps * config.epochs, network.takes_xla)
+    widths = nn.batching.fit_widths(tokens.lengths[train], most)
+    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=network.takes_xla)
     fitted = fit(
         network,
         lambda epoch: batches(tokens, train, config.batch_size,
@@ -129,18 +128,13 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, rng: np.random.Ge
     Yields:
         ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32 [n].
     """
-    from textvae.nn.batching import WIDTHS, plan, real_positions
+    from textvae.nn.batching import WIDTHS, plan, real_positions, rooms
 
-    planned = plan(tokens.lengths[rows], batch_size, rng, widths or WIDTHS)
-    # Batches of one shape take as many places of the softmax as the fullest of them, so that one step serves them all.
-    rooms: dict[tuple[int, int], int] = {}
-    for places, width in planned:
-        size = len(places)
-        room = -(-int(tokens.lengths[rows[places]].sum() + size) // size) * size
-        rooms[size, width] = max(rooms.get((size, width), 0), room)
-    for places, width in planned:
+    widths = widths or WIDTHS
+    planned = plan(tokens.lengths[rows], batch_size, rng, widths)
+    for (places, width), room in zip(planned, rooms(tokens.lengths[rows], planned, widths), strict=True):
         arrays = _arrays(tokens, rows[places], width)
-        yield {**arrays, "positions": real_positions(arrays["target"], rooms[len(places), width])}
+        yield {**arrays, "positions": real_positions(arrays["target"], room)}
 
 
 def adamw(learning_rate: float, steps: int) -> Any:
