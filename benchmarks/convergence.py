@@ -76,7 +76,8 @@ def train(folder: str, variant: str, seed: int, epochs: int, part: int) -> dict[
         batching.plan = _unbucketed  # type: ignore[assignment]
     settings = dataclasses.replace(
         config.load(ROOT / "pipelines" / "ptb.toml", corpora.ptb_overrides()).sequence_vae, vectors="none",
-        embedding=256, pretrain_epochs=0, warmup_epochs=0, epochs=epochs, patience=epochs, softmax_samples=VARIANTS[variant])
+        embedding=256, pretrain_epochs=0, warmup_epochs=0, epochs=epochs, patience=epochs,
+        softmax_samples=VARIANTS[variant])
     nothing: Any = SimpleNamespace(vectors=None)
     scratch = Path(folder).parent / f"{variant}-{seed}"
     scratch.mkdir()
