@@ -87,8 +87,7 @@ def test_a_backend_that_does_not_exist_or_is_not_installed_is_told(monkeypatch: 
         device.use("cpu")
 
 
-def test_a_cpu_has_no_gpu_memory_and_keeps_what_was_freed():
-    device.keep_freed_memory()
+def test_a_cpu_has_no_gpu_memory():
     cpu = device.Device("cpu", "a chip", "tensorflow", "float32")
     cpu.forget_peak_memory()
     assert cpu.peak_memory() is None

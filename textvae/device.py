@@ -1,6 +1,5 @@
 """Which device computes, and how precisely: chosen before the backend starts, and told to every manifest."""
 
-import ctypes
 import importlib.util
 import os
 import platform
@@ -103,8 +102,6 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     if seed is not None:
         keras.utils.set_random_seed(seed)
     kind, name = ("gpu", gpus[0]) if gpus else ("cpu", _processor())
-    if kind == "cpu":
-        keep_freed_memory()
     keras.config.set_dtype_policy(_policy(kind, name, backend, precision))
     return Device(kind, name, backend, keras.config.dtype_policy().name)
 
@@ -129,22 +126,6 @@ def _policy(kind: str, name: str, backend: str, precision: str) -> str:
         raise TextvaeError(f"{name} has no bfloat16 (compute capability {capability:.1f}, {BFLOAT16_SINCE:.1f} is the "
                            "first that has)", "take --precision float32")
     return "float32"
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep the large buffers that a training step frees, for the next step to take; elsewhere nothing.
-
-    By default it gives each back to the system and asks for it anew, zeroed page by page: a fifth of the time of a
-    large product outside XLA, measured. What XLA has compiled takes as long either way.
-    """
-    try:
-        glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
-    except (AttributeError, OSError, ValueError):  # not POSIX, or another C library
-        return
-    if glibc:
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in _MALLOC:
-            mallopt(option, value)
 
 
 @contextmanager
@@ -241,10 +222,6 @@ def _torch_peak() -> int | None:
 _BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
 _CAPABILITIES = {"tensorflow": _tensorflow_capability, "jax": _jax_capability, "torch": _torch_capability}
 _PEAKS = {"tensorflow": _tensorflow_peak, "jax": _jax_peak, "torch": _torch_peak}
-# glibc's numbers of its options, from malloc.h: M_MMAP_MAX: no buffer comes from the system alone; M_TRIM_THRESHOLD:
-# what is free at the end stays (-1 turns trimming off); M_ARENA_MAX: one pool, whose free parts every thread sees.
-_MALLOC = ((-4, 0), (-1, -1), (-8, 1))
-
 
 def _processor() -> str:
     try:
