@@ -33,7 +33,7 @@ def epochs(tokens: Tokens, rows: np.ndarray, batch: int, samples: int = 0
     from textvae.stages import sequence_vae as stage
 
     widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
-    chances = nn.sampled_softmax.inclusion(stage._counts(tokens), samples) if samples else None
+    chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), samples) if samples else None
     none = np.zeros((len(tokens), 0), np.float32)
     return lambda number: stage.batches(tokens, rows, batch, none, widths=widths, chances=chances,
                                         rng=np.random.default_rng(number))
@@ -339,7 +339,7 @@ def word_transformer(folder: str, *, latent: int, batch: int, steps: int) -> Ite
     vectors = np.random.default_rng(1).standard_normal((tokens.vocabulary_size, latent), np.float32)
     network.start(vectors, np.exp(corpora.log_shares(tokens)))
     widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
-    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=False)
+    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=network.takes_xla)
     yield from _steps(network, lambda number: batches(tokens, rows, batch, np.random.default_rng(number),
                                                       widths=widths), used,
                       corpora.predictions(tokens, rows))

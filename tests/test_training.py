@@ -201,16 +201,16 @@ def test_keras_own_fit_with_callbacks_and_checkpoints_works_too(tmp_path):
 
 
 def test_batches_made_ahead_are_the_same_and_hand_errors_over():
-    from textvae.nn.training import _ahead
+    from textvae.nn.ahead import ahead
 
     rows = [{"x": np.full(1, i)} for i in range(20)]
-    assert [int(batch["x"][0]) for batch in _ahead(iter(rows))] == list(range(20))
+    assert [int(batch["x"][0]) for batch in ahead(iter(rows))] == list(range(20))
 
     def broken():
         yield rows[0]
         raise OSError("gone")
 
-    reader = _ahead(broken())
+    reader = ahead(broken())
     assert next(reader) is rows[0]
     with pytest.raises(OSError, match="gone"):
         next(reader)
@@ -220,7 +220,7 @@ def test_batches_made_ahead_are_the_same_and_hand_errors_over():
 
         return [thread for thread in threading.enumerate() if thread.name == "batches"]
 
-    endless = _ahead({"x": np.zeros(1)} for _ in iter(int, 1))
+    endless = ahead({"x": np.zeros(1)} for _ in iter(int, 1))
     next(endless)
     assert threads()
     endless.close()  # a reader that stops early takes the thread with it

@@ -72,6 +72,14 @@ class Tokens:
         """The sequences of one split in reading order, int64 [sequences of it]."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
+    def counts(self, split: str, *, ends: bool = False) -> np.ndarray:
+        """How often each token stands in a split, int64 [vocabulary]; with ``ends``, each sequence's end as well."""
+        found = np.bincount(self.ids[np.repeat(self.split == SPLITS.index(split), self.lengths)],
+                            minlength=self.vocabulary_size).astype(np.int64)
+        if ends:
+            found[END] += len(self.rows(split))
+        return found
+
     def save(self, folder: Path) -> None:
         """Write ``ids.npy``, ``offsets.npy``, ``sequences.parquet``, ``posts.parquet``, ``tokenizer.json``."""
         import pyarrow as pa

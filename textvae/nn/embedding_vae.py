@@ -82,7 +82,7 @@ class EmbeddingVAE(Network):
         Returns:
             float32 [batch, latent] each.
         """
-        return self._posterior((ops.cast(inputs["vectors"], "float32") - self.shift) / self.scale)
+        return self._posterior((inputs["vectors"] - self.shift) / self.scale)
 
     def reconstruct(self, inputs: dict[str, Any]) -> Any:
         """Word vectors float32 [batch, dim], in their own scale, from ``z`` float32 [batch, latent]."""

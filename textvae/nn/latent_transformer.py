@@ -73,7 +73,7 @@ class LatentTransformer(Network):
         return mean * self.scale + self.shift, log_var + 2.0 * ops.log(self.scale)
 
     def _standardised(self, latents: Any) -> Any:
-        return (ops.cast(latents, "float32") - self.shift) / self.scale * self.active
+        return (latents - self.shift) / self.scale * self.active
 
     def _standard(self, standard: Any, training: bool) -> tuple[Any, Any]:
         hidden = self.widen(standard)

@@ -24,7 +24,7 @@ def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, thre
     Args:
         mean: float32 [batch, latent], posterior means.
         centre: float32 [latent], the mean latent of the texts that define the constraint.
-        applies: float [batch], 1 where the constraint applies, else 0.
+        applies: float32 [batch], 1 where the constraint applies, else 0.
         kind: A key of ``PENALTIES``.
         threshold: Squared L2 distance.
 
@@ -33,5 +33,4 @@ def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, thre
     """
     squared = ops.sum(ops.square(mean - centre), axis=-1)
     hinge = PENALTIES[kind](squared, threshold)
-    applies = ops.cast(applies, "float32")  # keras hands the inputs of a network in bfloat16 over in it
     return ops.sum(applies * hinge) / ops.maximum(ops.sum(applies), 1.0)

@@ -1,12 +1,13 @@
 """Skip-gram with negative sampling (Mikolov et al. 2013) as batched matrix products, with word2vec's settings."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from textvae.nn.ahead import ahead
 
 # A step takes at most BLOCKS stretches of LENGTH tokens: enough for a GPU; what larger ones cost in quality is in
 # docs/decisions/0008-word-vectors-engine.md. In a small text it takes fewer, so that an epoch has STEPS steps.
@@ -72,16 +73,12 @@ class SkipGram(keras.Model):
         done, total = 0, int(lengths.sum())
         work = chunks(ids, starts, lengths, kept=self.kept, noise=self.noise, window=self.window,
                       drawn=self.negative * LENGTH, blocks=min(max(total // (LENGTH * STEPS), 1), BLOCKS), seed=seed)
-        with ThreadPoolExecutor(1) as ahead:  # the next chunk is drawn while the device works on this one
-            coming = ahead.submit(next, work, None)
-            while (found := coming.result()) is not None:
-                coming = ahead.submit(next, work, None)
-                tokens, batch = found
-                share = (done + tokens * np.arange(len(batch["ids"])) / max(int(batch["steps"][0]), 1)) / max(total, 1)
-                batch["rate"] = (rates[0] + (rates[1] - rates[0]) * share).astype(np.float32)
-                self.predict_on_batch(batch)
-                done += tokens
-                advance(tokens)
+        for tokens, batch in ahead(work, 1):
+            share = (done + tokens * np.arange(len(batch["ids"])) / max(int(batch["steps"][0]), 1)) / max(total, 1)
+            batch["rate"] = (rates[0] + (rates[1] - rates[0]) * share).astype(np.float32)
+            self.predict_on_batch(batch)
+            done += tokens
+            advance(tokens)
 
     def tables(self) -> tuple[np.ndarray, np.ndarray]:
         """The vectors of contexts and those of centres, float32 [vocabulary, dim] each."""

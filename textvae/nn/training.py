@@ -1,11 +1,7 @@
 """The training loop: validation, early stopping, best weights, and a checkpoint that resumes exactly."""
 
-import io
 import json
-import os
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,8 @@ import keras
 import numpy as np
 
 from textvae.errors import TextvaeError
+from textvae.nn.ahead import ahead
+from textvae.nn.checkpoint import write_aside
 from textvae.nn.network import Network
 from textvae.progress import Progress
 
@@ -139,10 +137,10 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
     progress, met = progress or Progress(), set() if met is None else met
     sums: dict[str, float] = {}
     count = 0
-    ahead = _ahead(batches)
+    coming = ahead(batches)
     while True:
         with progress.part("input"):
-            batch = next(ahead, None)
+            batch = next(coming, None)
         if batch is None:
             break
         size, shapes = len(next(iter(batch.values()))), _shapes(batch)
@@ -158,41 +156,6 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
     return {name: total / count for name, total in sums.items()}
 
 
-def _ahead(batches: Iterable[Batch], most: int = 4) -> Iterator[Batch]:
-    """The same batches in the same order, made by a thread while the step before computes."""
-    made: queue.Queue[Batch | BaseException | None] = queue.Queue(most)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                made.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def make() -> None:
-        try:
-            for batch in batches:
-                if not put(batch):
-                    return
-            put(None)
-        except BaseException as error:  # handed over, to be raised where the batches are read
-            put(error)
-
-    thread = threading.Thread(target=make, daemon=True, name="batches")
-    thread.start()
-    try:
-        while (item := made.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _variables(network: Network) -> list[Any]:
     # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
     return [*network.variables, *network.optimizer.variables]
@@ -202,14 +165,7 @@ def _checkpoint(path: Path, network: Network, state: dict[str, Any], best: list[
     arrays = {f"now{i:04d}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(_variables(network))}
     arrays |= {f"best{i:04d}": value for i, value in enumerate(best)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    aside = path.with_suffix(".tmp")
-    with aside.open("wb") as out:
-        out.write(buffer.getbuffer())
-        out.flush()
-        os.fsync(out.fileno())
-    aside.replace(path)
+    write_aside(path, arrays)
 
 
 def _resume(path: Path, network: Network) -> tuple[dict[str, Any], list[np.ndarray]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
-from textvae.data import END, SPLITS, UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.data import UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
@@ -70,7 +70,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
         if config.softmax_samples >= tokens.vocabulary_size:
             raise ConfigError(f"sequence_vae.softmax_samples is {config.softmax_samples}, and the vocabulary has "
                               f"{tokens.vocabulary_size} tokens", "set it to 0, which takes them all")
-        chances = nn.sampled_softmax.inclusion(_counts(tokens), config.softmax_samples)
+        chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), config.softmax_samples)
     # The step size falls to a tenth along a cosine, so that the last epochs settle instead of wandering.
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs, alpha=0.1)
     network.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip or None),
@@ -150,15 +150,6 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
             if chances is not None:
                 arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
         yield {**arrays, "applies": applies[chosen]}
-
-
-def _counts(tokens: Tokens) -> np.ndarray:
-    """How often training predicts each token, the end included: int64 [vocabulary]."""
-    rows = tokens.rows("train")
-    counts = np.bincount(tokens.ids[np.repeat(tokens.split == SPLITS.index("train"), tokens.lengths)],
-                         minlength=tokens.vocabulary_size)
-    counts[END] = len(rows)
-    return counts
 
 
 def _kept(length: int, noise: float, rng: np.random.Generator) -> np.ndarray:

@@ -45,7 +45,7 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         vocabulary=tokens.vocabulary_size, latent=compressed.vectors.shape[1], layers=config.layers,
         width=config.width, heads=config.heads, dropout=config.dropout, seed=child(seed, "weights"))
     train, validation = tokens.rows("train"), tokens.rows("validation")
-    network.start(compressed.vectors, _counts(tokens, train))
+    network.start(compressed.vectors, tokens.counts("train", ends=True))
     steps = -(-len(train) // config.batch_size)
     most = nn.batching.most_widths(steps * config.epochs, network.takes_xla)
     widths = nn.batching.fit_widths(tokens.lengths[train], most)
@@ -159,11 +159,3 @@ def _arrays(tokens: Tokens, rows: np.ndarray, width: int) -> dict[str, np.ndarra
     sequences = [tokens.sequence(row) for row in rows]
     return {"decoder": pad([np.concatenate([[BEGIN], sequence]) for sequence in sequences], width + 1),
             "target": pad([np.concatenate([sequence, [END]]) for sequence in sequences], width + 1)}
-
-
-def _counts(tokens: Tokens, rows: np.ndarray) -> np.ndarray:
-    """How often each token is to be predicted: int64 [vocabulary]."""
-    met = np.zeros(tokens.vocabulary_size, np.int64)
-    np.add.at(met, np.concatenate([tokens.sequence(row) for row in rows]), 1)
-    met[END] += len(rows)
-    return met

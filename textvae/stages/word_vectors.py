@@ -1,6 +1,5 @@
 """Train word vectors on the training split: with gensim's Word2Vec, or the same objective on the device."""
 
-import io
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from textvae import seeds
 from textvae.config import WordVectorsConfig
-from textvae.data import SPLITS, Tokens, WordVectors
+from textvae.data import Tokens, WordVectors
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.text import tokenizer
@@ -67,8 +66,7 @@ def run(config: WordVectorsConfig, tokens: Tokens, *, seed: int, progress: Progr
     engine = config.engine
     if engine == "auto":
         engine = "keras" if config.algorithm == "skip-gram" and _gpu_in_use() else "gensim"
-    trained = np.repeat(tokens.split == SPLITS.index("train"), tokens.lengths)
-    counts = np.bincount(tokens.ids[trained], minlength=tokens.vocabulary_size).astype(np.int64)
+    counts = tokens.counts("train")
     starts, lengths = _pieces(tokens)
     vectors = _ENGINES[engine](config, tokens.ids, starts, lengths, counts, seed, progress, scratch)
     vectors[counts == 0] = 0
@@ -123,6 +121,7 @@ def _gensim(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, leng
 
 def _keras(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, counts: np.ndarray,
            seed: int, progress: Progress, scratch: Path) -> np.ndarray:
+    from textvae.nn.checkpoint import write_aside
     from textvae.nn.skip_gram import SkipGram
 
     network = SkipGram(counts, dim=config.dim, window=config.window, negative=config.negative, sample=config.sample,
@@ -145,22 +144,11 @@ def _keras(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, lengt
         if not all(np.isfinite(table).all() for table in tables):
             raise TextvaeError(f"word vectors: they stopped being numbers in epoch {epoch + 1}",
                                "set word_vectors.engine to gensim, and tell us")
-        _checkpoint(path, tables, epoch + 1)
+        write_aside(path, {"vectors": tables[0], "targets": tables[1], "epochs": np.array(epoch + 1)})
     return network.tables()[0]
 
 
 _ENGINES = {"gensim": _gensim, "keras": _keras}
-
-
-def _checkpoint(path: Path, tables: tuple[np.ndarray, np.ndarray], epochs: int) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, vectors=tables[0], targets=tables[1], epochs=np.int64(epochs))
-    aside = path.with_suffix(".tmp")
-    with aside.open("wb") as out:
-        out.write(buffer.getbuffer())
-        out.flush()
-        os.fsync(out.fileno())
-    aside.replace(path)
 
 
 def _resume(path: Path, network: Any) -> int:
