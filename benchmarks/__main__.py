@@ -13,8 +13,10 @@ Leave the machine alone meanwhile: the load average goes into the file.
 import argparse
 import importlib
 import json
+import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,16 @@ from benchmarks.machine import RESULTS, describe
 from textvae.errors import TextvaeError
 
 # A module each, with run(scratch, quick): a record with "method" and "rows", or a generator of ever fuller ones.
-NAMES = ("training", "sampling", "likelihood", "networks", "word_vectors", "startup", "recipe", "scaling")
+NAMES = ("training", "sampling", "likelihood", "networks", "word_vectors", "startup", "recipe", "convergence",
+         "scaling")
 
 BUSY = 0.7  # load average from which a measurement is not worth keeping
 
 
 def measured(name: str, quick: bool, out: Path | None) -> None:
     """Run one benchmark and write its file, a quick one only where ``out`` says."""
+    if not quick:
+        _wait()
     path = out or (None if quick else RESULTS / f"{name}.json")
     head: dict[str, Any] = {"name": name, "quick": quick, "machine": describe()}
     if head["machine"]["load"][0] > BUSY:
@@ -46,6 +51,13 @@ def measured(name: str, quick: bool, out: Path | None) -> None:
         print(" | ".join(page.cells(own)))
     if path is not None:
         print(path, flush=True)
+
+
+def _wait() -> None:
+    """Give the load of whatever ran before, such as another benchmark, up to three minutes to fall."""
+    until = time.monotonic() + 180
+    while os.getloadavg()[0] > BUSY and time.monotonic() < until:
+        time.sleep(5)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from benchmarks.turns import ROOT
 PAGE = ROOT / "docs" / "performance.md"
 TITLES = {"training": "Training the sequence VAE", "sampling": "Writing", "likelihood": "Likelihood",
           "networks": "The other networks", "word_vectors": "Word vectors", "startup": "Start-up",
-          "recipe": "A whole recipe", "scaling": "Growth with corpus and vocabulary"}
+          "recipe": "A whole recipe", "convergence": "Convergence", "scaling": "Growth with corpus and vocabulary"}
 HEAD = """\
 # Performance
 
@@ -68,8 +68,9 @@ def cells(own: dict[str, Any]) -> tuple[str, ...]:
         return own["work"], f"skipped: {own['skipped']}", *"–" * 5
     if "compared" not in own:
         return own["work"], rate(own["ours"], own["unit"]), *"–" * 5
-    shape = {"ratio": "{:.2f} times", "share": "{:.0%}", "difference": "{:+.2f} s"}[own["compared"]]
-    goal = {"ratio": "{:g} times", "share": "{:.0%}", "difference": "{:+g} s"}[own["compared"]]
+    shape = {"ratio": "{:.2f} times", "share": "{:.0%}", "difference": "{:+.2f} s",
+             "change": "{:+.2%}"}[own["compared"]]
+    goal = {"ratio": "{:g} times", "share": "{:.0%}", "difference": "{:+g} s", "change": "{:+.2%}"}[own["compared"]]
     reached = {"aim": "yes, the aim", "must": "yes", "no": "**no**"}[own["reached"]]
     return (own["work"], rate(own["ours"], own["unit"]),
             f"{own['yardstick']['subject']}: {rate(own['yardstick'], own['unit'])}", shape.format(own["value"]),
@@ -93,8 +94,8 @@ def number(value: float) -> str:
 
     Example:
         >>> number(10123.4), number(0.01234), number(81.236)
-        ('10,120', '0.0123', '81.2')
+        ('10,120', '0.01234', '81.24')
     """
     if abs(value) >= 1000:
         return f"{float(f'{value:.4g}'):,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.4g}"

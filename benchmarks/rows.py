@@ -65,7 +65,8 @@ def verdict(compared: str, value: float, turns: list[float], must: float, aim: f
     """How a comparison stands to what is asked for.
 
     Args:
-        compared: ``"ratio"`` or ``"share"``, at least what is asked for, or ``"difference"``, at most.
+        compared: ``"ratio"`` or ``"share"``, at least what is asked for, or ``"difference"`` or ``"change"`` (a
+            difference as a share of the yardstick's), at most.
         value: Of the medians.
         turns: Of each turn.
 
@@ -75,9 +76,9 @@ def verdict(compared: str, value: float, turns: list[float], must: float, aim: f
         >>> verdict("difference", 0.2, [0.2, 0.4], 1, 0.3)["reached"]
         'aim'
     """
-    sign = -1 if compared == "difference" else 1
+    sign = -1 if compared in ("difference", "change") else 1
     reached = "aim" if sign * value >= sign * aim else "must" if sign * value >= sign * must else "no"
-    return {"compared": compared, "value": round(value, 3), "range": [round(min(turns), 3), round(max(turns), 3)],
+    return {"compared": compared, "value": round(value, 5), "range": [round(min(turns), 5), round(max(turns), 5)],
             "must": must, "aim": aim, "reached": reached}
 
 
