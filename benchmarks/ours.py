@@ -161,8 +161,8 @@ def one_text(folder: str, *, hidden: int, texts: int, length: int) -> Iterator[F
         rng = np.random.default_rng(seed)
         clock = Clock()
         for sequence in sequences:
-            mean, log_var = writer.encode_ids([sequence])
-            z = mean + np.exp(0.5 * log_var) * rng.standard_normal((5, LATENT), np.float32)
+            q = writer.posterior([sequence])
+            z = q["mean"] + np.exp(0.5 * q["log_var"]) * rng.standard_normal((5, LATENT), np.float32)
             written, _ = decoder.decode(z, Sampling("nucleus", temperature=1.0, top_p=0.9), rng=rng)
             assert all(len(ids) == length for ids in written)
         return clock.seconds
@@ -258,7 +258,8 @@ def likelihood(folder: str, *, hidden: int, sequences: int, samples: int) -> Ite
 
     def measure() -> float:
         clock = Clock()
-        latents = Latents(*writer.encode_ids([np.asarray(own.sequence(row)) for row in range(len(own))]))
+        q = writer.posterior([np.asarray(own.sequence(row)) for row in range(len(own))])
+        latents = Latents(q["mean"], q["log_var"])
         found = evaluate.likelihood(evaluate.Subject(config, own, nothing, latents, writer, 1))
         assert found["iw_nll"]["value"] < found["elbo_nll"]["value"]
         return clock.seconds

@@ -14,10 +14,13 @@ from textvae.data import TrainedNetwork
 SETTINGS = {
     "embedding_vae": {"dim": 6, "hidden": 7, "latent": 3, "beta": 0.1, "similarity": 1.0},
     "sequence_vae": {"vocabulary": 11, "embedding": 5, "hidden": 6, "latent": 3, "encoder": "lstm", "decoder": "gru",
-                     "dropout": 0.3, "free_bits": 0.1, "max_length": 5,
+                     "encoder_layers": 2, "bidirectional": True, "layer_norm": True, "skip": True,
+                     "posterior": "full", "prior": "vamp", "components": 2, "labels": ["one"],
+                     "dropout": 0.3, "free_bits": 0.1, "free_bits_over": "total", "max_length": 5,
                      "constraints": [{"name": "kind", "kind": "near", "threshold": 1.0}]},
     "latent_transformer": {"latent": 4, "layers": 1, "width": 8, "heads": 2, "dropout": 0.3},
     "word_transformer": {"vocabulary": 11, "latent": 5, "layers": 2, "width": 8, "heads": 2, "dropout": 0.3},
+    "language_model": {"vocabulary": 11, "embedding": 5, "hidden": 6, "dropout": 0.3},
 }
 
 
@@ -69,7 +72,7 @@ def batch(kind, rng, size=4):
     if kind == "latent_transformer":
         latents = rng.normal(size=(size, 6, 4)).astype(np.float32)
         return {"inputs": latents[:, :-1], "targets": latents[:, 1:], "real": real.astype(np.float32)}
-    if kind == "word_transformer":
+    if kind in ("word_transformer", "language_model"):
         return shifted
     return {**shifted, "encoder": ids, "applies": np.ones((size, 1), np.float32)}
 
@@ -80,19 +83,26 @@ def outputs(network):
 
     given = batch(network.kind, np.random.default_rng(3))
     z = np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32)
+    code = np.random.default_rng(4).normal(size=(4, 19)).astype(np.float32)
+    label = np.array([0, 1, 1, 0], np.int32)
     calls = {
         "embedding_vae": {"posterior": given, "reconstruct": {"z": z}},
-        "sequence_vae": {"posterior": {"ids": given.get("encoder")},
-                         "score": {"decoder": given.get("decoder"), "target": given.get("target"), "z": z},
-                         "score_samples": {"decoder": given["decoder"][0], "target": given["target"][0], "z": z}
+        "sequence_vae": {"parameters": {"ids": given.get("encoder"), "label": label},
+                         "prior_sample": {"noise": code[:, :4], "label": label},
+                         "importance": {"mean": z[:1], "log_var": z[:1] * 0, "factor": np.eye(3, dtype="f4")[None],
+                                        "half": z[:1] * 0, "noise": z, "label": label[:1]},
+                         "score": {"decoder": given.get("decoder"), "target": given.get("target"), "code": code},
+                         "score_samples": {"decoder": given["decoder"][0], "target": given["target"][0], "code": code}
                          if "encoder" in given else {}},
         "latent_transformer": {"predict_next": {"inputs": given.get("inputs")}},
         "word_transformer": {"score": given, "logits": {"decoder": given.get("decoder")}},
+        "language_model": {"score": given},
     }[network.kind]
     found = {}
     for name, inputs in calls.items():
         result = Compiled(network, getattr(network, name)).run(**inputs)
-        parts = result if isinstance(result, list | tuple) else (result,)
+        parts = (list(result.values()) if isinstance(result, dict) else
+                 result if isinstance(result, list | tuple) else (result,))
         found |= {f"{network.kind}/{name}/{i}": np.asarray(part) for i, part in enumerate(parts)}
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textvae import evaluate
+from textvae import evaluate, metrics
 from textvae.config import EvaluationConfig
 from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
 from textvae.errors import StoreError
@@ -44,8 +44,12 @@ class ScriptedWriter:
     """Says what it is told to; each text's likelihood under it is known."""
 
     constraints: tuple[dict[str, Any], ...] = ()
+    labels: tuple[str, ...] = ()
+    exact_kl = True
     max_length = 9
     tokenizer = WORDS
+    network = SimpleNamespace(settings={"posterior": "gaussian"})
+    latents: dict[bytes, tuple[np.ndarray, np.ndarray]]  # of each sequence, from ``subject``
 
     def __init__(self, sampled: list[str] | None = None) -> None:
         self.sampled = sampled or TRAIN[:2]
@@ -54,14 +58,32 @@ class ScriptedWriter:
     def texts(self, sequences: list[Any]) -> list[str]:
         return [WORDS.decode(ids) for ids in sequences]
 
-    def score(self, sequences: list[np.ndarray], z: np.ndarray) -> np.ndarray:
+    def posterior(self, sequences: list[np.ndarray], label: Any = None) -> dict[str, np.ndarray]:
+        mean, log_var = zip(*(self.latents[np.asarray(own).tobytes()] for own in sequences), strict=True)
+        return {"mean": np.stack(mean), "log_var": np.stack(log_var)}
+
+    def draw(self, q: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        return q["mean"] + np.exp(0.5 * q["log_var"]) * rng.standard_normal(q["mean"].shape)
+
+    def nats(self, q: dict[str, np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
+        return metrics.kl(q["mean"], q["log_var"])
+
+    def prior(self, count: int, rng: np.random.Generator, label: Any = None) -> np.ndarray:
+        return rng.standard_normal((count, 2), np.float32)
+
+    def log_weights(self, sequence: np.ndarray, q: dict[str, np.ndarray], samples: int, rng: np.random.Generator,
+                    label: Any) -> np.ndarray:
+        q = {name: np.repeat(own, samples, axis=0) for name, own in q.items()}
+        z, nothing = self.draw(q, rng), np.zeros_like(q["mean"])
+        return (metrics.log_posterior(z, nothing, nothing) - metrics.log_posterior(z, q["mean"], q["log_var"])
+                - self.score([sequence] * samples, z))
+
+    def score(self, sequences: list[np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
         self.scored.append(len(sequences))
         return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
 
-    def score_samples(self, sequence: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return self.score([sequence] * len(z), z)
-
-    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str) -> list[np.ndarray]:
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, label: Any = None
+                   ) -> list[np.ndarray]:
         said = TEST if sampler == "greedy" else self.sampled
         return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
 
@@ -85,9 +107,12 @@ def subject(writer: Any = None, *, tokens: Tokens | None = None, config: Evaluat
     tokens = tokens or corpus()
     mean = np.zeros((len(tokens), 2), np.float32) if mean is None else mean.astype(np.float32)
     latents = Latents(mean, np.full_like(mean, log_var))
+    writer = writer or ScriptedWriter()
+    writer.latents = {np.asarray(tokens.sequence(row)).tobytes(): (latents.mean[row], latents.log_var[row])
+                      for row in range(len(tokens))}
     vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
     return Subject(config, tokens, CompressedVectors(vectors, TrainedNetwork("embedding_vae", {}, {})), latents,
-                   writer or ScriptedWriter(), 1)
+                   writer, 1)
 
 
 def values(found: evaluate.Metrics) -> dict[str, Any]:
@@ -109,7 +134,7 @@ def test_a_collapsed_uniform_model_has_the_perplexity_of_its_vocabulary():
 class GaussianWriter(ScriptedWriter):
     """x, the number of a sequence's first token, is drawn from N(z, 1): -log p(x) is known."""
 
-    def score(self, sequences: list[np.ndarray], z: np.ndarray) -> np.ndarray:
+    def score(self, sequences: list[np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
         x = np.array([sequence[0] for sequence in sequences], np.float64)
         return 0.5 * (math.log(2 * math.pi) + (x - z[:, 0]) ** 2)
 
@@ -279,15 +304,22 @@ def trained() -> TrainedNetwork:
 
 
 def run(trained: TrainedNetwork, tokens: Tokens, folder: Path, seed: int = 1) -> Evaluation:
+    from textvae import nn
+    from textvae.nn.weights import gather
     from textvae.writer import Writer
 
-    mean, log_var = Writer(tokens.tokenizer, trained).encode_ids([tokens.sequence(row) for row in range(len(tokens))])
+    network = nn.NETWORKS["language_model"](vocabulary=WORDS.size, embedding=4, hidden=6, seed=1)
+    lm = TrainedNetwork("language_model", dict(network.settings), gather(network))
+    autoencoder = replace(trained, metrics={})
+
+    q = Writer(tokens.tokenizer, trained).posterior([tokens.sequence(row) for row in range(len(tokens))])
     vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
     embedding = TrainedNetwork("embedding_vae", {}, {}, {"kl_held_out": 2.5})
     none = TrainedNetwork("latent_transformer", {}, {}, {"trained": False, "reason": "nothing <to> learn"})
     config = replace(CONFIG, iw_samples=2, samples=4, sources=2)
-    return evaluation.run(config, tokens, CompressedVectors(vectors, embedding), trained, Latents(mean, log_var), none,
-                          replace(none, kind="word_transformer"), seed=seed, progress=Progress(), scratch=folder)
+    return evaluation.run(config, tokens, CompressedVectors(vectors, embedding), trained,
+                          Latents(q["mean"], q["log_var"]), none, replace(none, kind="word_transformer"), lm,
+                          autoencoder, seed=seed, progress=Progress(), scratch=folder)
 
 
 def test_the_stage_measures_everything_twice_the_same_and_keeps_it(trained: TrainedNetwork, tmp_path: Path):
@@ -298,7 +330,11 @@ def test_the_stage_measures_everything_twice_the_same_and_keeps_it(trained: Trai
         assert own["definition"] and own["unit"], name
         if own["low"] is not None:
             assert own["low"] <= own["high"], name
-    assert {"iw_ppl", "mutual_information", "sample_reverse_ppl", "variation_bleu", "satisfied_cats",
+    same = ("value", "low", "high")
+    assert [first.metrics["autoencoder_bleu"][name] for name in same] == [
+        first.metrics["reconstruction_bleu"][name] for name in same]
+    assert first.metrics["lm_ppl"]["value"] == pytest.approx(WORDS.size, rel=0.2)  # it has learnt nothing
+    assert {"iw_ppl", "lm_nll", "mutual_information", "sample_reverse_ppl", "variation_bleu", "satisfied_cats",
             "embedding_vae_kl"} <= first.metrics.keys()
     assert len(first.metrics["kl_per_dimension"]["value"]) == 3
     assert all(first.texts[name] for name in ("samples", "reconstructions", "variations", "interpolations"))

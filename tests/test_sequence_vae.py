@@ -91,7 +91,7 @@ def test_a_killed_training_ends_as_one_that_was_not(trained, tokens, vectors, tm
     watcher = Killed(0)
     resumed = train(TINY, tokens, vectors, tmp_path / "s", progress=watcher)
     assert same(trained, resumed) and resumed.history == trained.history
-    assert watcher.said == ["sequence_vae: resuming after epoch 1"]
+    assert watcher.said[0] == "sequence_vae: resuming after epoch 1"
 
 
 def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
@@ -113,7 +113,7 @@ def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):
     rows = tokens.rows("train")
     applies = np.zeros((len(tokens), 0), np.float32)
     clean = list(sequence_vae.batches(tokens, rows, 8, applies))
-    noised = list(sequence_vae.batches(tokens, rows, 8, applies, noise=0.5, word_dropout=0.5,
+    noised = list(sequence_vae.batches(tokens, rows, 8, applies, noise={"delete": 0.5}, word_dropout=0.5,
                                        rng=np.random.default_rng(0)))
     texts = sorted(tuple(tokens.sequence(row)) for row in rows)
     for found in (clean, noised):
@@ -133,7 +133,7 @@ def test_fitted_widths_and_places_of_the_softmax_change_no_loss(tokens):
     network = nn.NETWORKS["sequence_vae"](vocabulary=10, embedding=4, hidden=6, latent=3, max_length=12, seed=1)
     for variable in network.weights:
         variable.assign(np.random.default_rng(2).normal(0, 0.4, variable.shape))
-    network.log_var.bias.assign(np.full(3, -40.0))  # no noise to speak of
+    network.family.log_var.bias.assign(np.full(3, -40.0))  # no noise to speak of
     rows, applies = tokens.rows("train"), np.zeros((len(tokens), 0), np.float32)
 
     def total(batches):
@@ -215,6 +215,136 @@ def test_save_and_load_give_equal_outputs(trained, tokens, tmp_path):
     loaded = TrainedNetwork.load(tmp_path)
     assert same(trained, loaded) and loaded.history == trained.history and loaded.settings == trained.settings
     ids = nn.batching.pad([np.array(tokens.sequence(row)) for row in range(6)], 12)
-    one, two = (nn.Compiled(network, network.posterior).run(ids=ids)[0]
+    one, two = (nn.Compiled(network, network.posterior).run(ids=ids)["mean"]
                 for network in (restore(t.kind, t.settings, t.weights) for t in (trained, loaded)))
     assert np.array_equal(one, two)
+
+
+# -- what keeps z alive, families, labels ----------------------------------------------------------------------
+
+
+class Listener(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.mark.parametrize("changed", [
+    {"encoder": "conv", "encoder_layers": 2, "layer_norm": True},
+    {"bidirectional": True, "encoder_layers": 2, "layer_norm": True, "weight_drop": 0.2, "embedding_dropout": 0.2},
+    {"skip": True, "decoder": "gru", "weight_decay": 0.01, "average": 0.9},
+    {"noise_blank": 0.2, "noise_swap": 0.2, "noise_shuffle": 2, "schedule": "plateau"},
+    {"mean_gamma": 0.6, "anneal": "cyclical", "cycles": 2},
+    {"posterior": "full", "free_bits": 0.5, "free_bits_over": "total"},
+    {"posterior": "full", "prior": "mixture", "components": 3, "free_bits": 0.5, "free_bits_over": "total"},
+    {"prior": "vamp", "components": 3, "free_bits": 0.0, "labels": ("pet=cat",)},
+    {"posterior": "vmf", "concentration": 20.0, "free_bits": 0.0, "constraints": ()},
+    {"posterior": "categorical", "categories": 5, "labels": ("pet=cat",), "softmax_samples": 5},
+    {"smooth": 0.5, "labels": ("pet=cat",)},
+    {"aggressive": True},
+])
+def test_every_kind_trains_and_every_weight_gets_a_gradient(tokens, vectors, tmp_path, changed):
+    from textvae.nn.weights import restore
+
+    config = dataclasses.replace(TINY, **{"epochs": 4, "dropout": 0.0, **changed})
+    done = train(config, tokens, vectors, tmp_path / "s")
+    assert all(np.isfinite(value) for row in done.history for value in row.values())
+    first = restore(done.kind, done.settings, done.weights)
+    moved = {v.path for v in first.trainable_variables
+             if not np.array_equal(np.asarray(v), np.asarray(fresh_weights(done)[v.path]))}
+    still = {v.path for v in first.trainable_variables} - moved
+    assert not still, still
+
+
+def fresh_weights(done: TrainedNetwork) -> dict[str, np.ndarray]:
+    from textvae import nn
+    from textvae.nn.weights import gather
+    from textvae.seeds import child
+
+    return gather(nn.NETWORKS[done.kind](**done.settings, seed=child(1, "weights")))
+
+
+@pytest.mark.parametrize("changed", [{"aggressive": True}, {"average": 0.9, "schedule": "plateau"},
+                                     {"mean_gamma": 0.5, "weight_drop": 0.3}])
+def test_every_kind_resumes_where_it_was(tokens, vectors, tmp_path, changed):
+    config = dataclasses.replace(TINY, epochs=3, **changed)
+    whole = train(config, tokens, vectors, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tokens, vectors, tmp_path / "s", progress=Killed(3))
+    assert same(whole, train(config, tokens, vectors, tmp_path / "s"))
+
+
+def test_the_kl_is_in_closed_form_at_two_lengths_and_not_averaged_over_tokens():
+    from textvae import metrics, nn
+
+    network = nn.NETWORKS["sequence_vae"](vocabulary=10, embedding=4, hidden=6, latent=3, max_length=12, seed=1)
+    for variable in network.weights:
+        variable.assign(np.random.default_rng(2).normal(0, 0.4, variable.shape))
+    for length in (3, 11):
+        arrays = nn.batching.teacher_forced([np.arange(length, dtype=np.int32) % 6 + 4], length)
+        q = {name: np.asarray(value) for name, value in network.posterior({"ids": arrays["encoder"]}).items()}
+        terms = network({**arrays, "applies": np.zeros((1, 0), np.float32)})
+        assert float(terms["kl"][0]) == pytest.approx(metrics.kl(q["mean"], q["log_var"]).sum(), rel=1e-5)
+        assert float(terms["reconstruction"][0]) > 1.5 * (length + 1)  # about log 10 a token, summed
+
+
+def test_a_collapsing_training_says_so_and_what_to_change(tokens, vectors, tmp_path):
+    listener = Listener()
+    config = dataclasses.replace(TINY, epochs=3, pretrain_epochs=0, warmup_epochs=0, beta=1.0, free_bits=0.0,
+                                 constraints=(), anneal="constant")
+    done = train(config, tokens, vectors, tmp_path / "s", progress=listener)
+    assert done.history[-1]["val_mi"] < 0.5
+    assert "collapsing" in listener.said[-1] and "free_bits to 0.25" in listener.said[-1]
+
+
+def test_a_training_that_keeps_z_says_nothing(tokens, vectors, tmp_path):
+    listener = Listener()
+    config = dataclasses.replace(TINY, hidden=24, epochs=12, patience=12, pretrain_epochs=6, warmup_epochs=4, beta=1.0,
+                                 mean_gamma=0.6, learning_rate=0.02, dropout=0.0, noise=0.0, constraints=())
+    done = train(config, tokens, vectors, tmp_path / "s", progress=listener)
+    assert done.history[-1]["val_mi"] > 0.5 and done.history[-1]["val_active_units"] >= 1
+    assert listener.said == []
+
+
+def test_the_kls_weight_by_every_schedule():
+    weights = {name: [round(sequence_vae.kl_weight(SequenceVAEConfig(
+        pretrain_epochs=1, warmup_epochs=8, cycles=2, anneal=name), epoch), 2) for epoch in range(11)]
+        for name in ("linear", "cyclical", "constant", "none")}
+    assert weights["linear"] == [0, 0.11, 0.22, 0.33, 0.44, 0.56, 0.67, 0.78, 0.89, 1, 1]
+    assert weights["cyclical"] == [0, 0.4, 0.8, 1, 1, 0.4, 0.8, 1, 1, 1, 1]
+    assert weights["constant"] == [0] + [1] * 10 and weights["none"] == [0] * 11
+
+
+@pytest.mark.parametrize(("changed", "says"), [
+    ({"prior": "mixture", "posterior": "vmf"}, "prior 'mixture' needs a Gaussian posterior"),
+    ({"prior": "vamp", "free_bits": 0.1}, "free bits per dimension need a KL per dimension"),
+    ({"encoder": "conv", "bidirectional": True}, "has no direction"),
+    ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
+    ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),
+])
+def test_settings_that_cannot_go_together_are_refused(tokens, vectors, tmp_path, changed, says):
+    with pytest.raises(ConfigError, match=says):
+        train(dataclasses.replace(TINY, **changed), tokens, vectors, tmp_path / "s")
+
+
+def test_a_network_with_labels_writes_what_it_is_told(tokens, vectors, tmp_path):
+    from textvae.writer import Writer
+
+    config = dataclasses.replace(TINY, epochs=30, patience=30, pretrain_epochs=0, warmup_epochs=0, dropout=0.0,
+                                 noise=0.0, beta=1.0, free_bits=0.0, learning_rate=0.02, constraints=(),
+                                 labels=("pet=cat",))
+    # Every sequence a post of its own, those of cats labelled.
+    own = dataclasses.replace(tokens, post=np.arange(80, dtype=np.int32), position=np.zeros(80, np.int32),
+                              post_ids=tuple(map(str, range(80))),
+                              post_labels=tuple(("pet=cat",) if i % 2 else () for i in range(80)))
+    done = train(config, own, vectors, tmp_path / "s")
+    writer = Writer(own.tokenizer, done)
+    cats = [one.text for one in writer.sample(20, seed=1, label="pet=cat", temperature=0.3)]
+    assert sum("cat" in text for text in cats) >= 18 and not any("dog" in text for text in cats)
+    with pytest.raises(TextvaeError, match="no label 'pet=cow'"):
+        writer.sample(2, seed=1, label="pet=cow")
+    assert writer.posterior([np.array([4, 5], np.int32)])["mean"].shape == (1, 4)

@@ -96,7 +96,7 @@ def test_dropout_and_sampling_go_on_where_they_were(whole, tmp_path, kind):
 
 
 def test_killed_between_epochs_and_in_the_middle_of_writing(whole, tmp_path):
-    def stop(epoch):
+    def stop(epoch, history):
         if epoch == 2:
             raise KeyboardInterrupt
 

@@ -106,30 +106,72 @@ class ConstraintConfig:
     kind: str = option("near", "pull towards the centre or push away", choices=("near", "far"))
     threshold: float = option(1.0, "squared L2 distance at which the penalty starts (near) or ends (far)", least=0.0)
     weight: float = option(0.1, "weight of the penalty in the loss", least=0.0)
+    start: int = option(-1, "epoch, from 0, from which it acts; -1 waits for the KL's full weight", least=-1)
+    rise: int = option(0, "epochs over which its weight rises from there", least=0)
     applies_to: str = option("matching", "which sequences it acts on", choices=("matching", "all"))
 
 
 @dataclass(frozen=True)
 class SequenceVAEConfig:
-    """The LSTM/GRU sequence VAE."""
+    """The sequence VAE. docs/training.md says which settings to change when."""
 
-    encoder: str = option("lstm", "recurrent cell of the encoder", choices=("lstm", "gru"))
+    encoder: str = option("lstm", "what reads a sequence: recurrent cells, or convolutions, which are faster on long "
+                          "texts", choices=("lstm", "gru", "conv"))
+    encoder_layers: int = option(1, "layers of the encoder; each convolution sees three tokens more", least=1)
+    bidirectional: bool = option(False, "read from both ends: for texts whose point is at their beginning")
     decoder: str = option("lstm", "recurrent cell of the decoder", choices=("lstm", "gru"))
+    skip: bool = option(False, "lead z past the decoder into the softmax as well; for z that are hardly used")
     vectors: str = option("compressed", "what the embeddings start from", choices=("compressed", "full", "none"))
     embedding: int = option(64, "width of the embeddings where vectors is none", least=1)
-    hidden: int = option(256, "width of the recurrent layers", least=1)
-    latent: int = option(32, "dimensions of z", least=1)
+    hidden: int = option(256, "width of the recurrent layers or convolutions", least=1)
+    latent: int = option(32, "dimensions of z; discrete variables of a categorical posterior", least=1)
     dropout: float = option(0.3, "share of inputs and outputs of the decoder set to zero", least=0.0, most=0.95)
-    word_dropout: float = option(0.2, "share of the decoder's inputs read as the unknown token", least=0.0, most=1.0)
-    noise: float = option(0.1, "share of the encoder's tokens deleted (Shen et al. 2020)", least=0.0, most=0.9)
-    pretrain_epochs: int = option(0, "epochs as a plain autoencoder first (Li et al. 2019)", least=0)
-    warmup_epochs: int = option(10, "epochs over which the KL's weight rises to beta", least=0)
+    embedding_dropout: float = option(0.0, "share of the vocabulary read as nothing in a batch; for small corpora",
+                                      least=0.0, most=0.95)
+    weight_drop: float = option(0.0, "share of recurrent weights set to zero in a batch; for small corpora; cuDNN goes "
+                                "without", least=0.0, most=0.95)
+    layer_norm: bool = option(False, "normalise what recurrent layers hand on; for several layers")
+    weight_decay: float = option(0.0, "share of each weight taken off per unit of learning rate (AdamW)", least=0.0)
+    word_dropout: float = option(0.2, "share of the decoder's inputs read as the unknown token; makes z matter, costs "
+                                 "likelihood", least=0.0, most=1.0)
+    noise: float = option(0.1, "share of the encoder's tokens deleted (Shen et al. 2020): neighbours in text stay "
+                          "neighbours in z, for better variations", least=0.0, most=0.9)
+    noise_blank: float = option(0.0, "share of the encoder's tokens read as the unknown token", least=0.0, most=0.9)
+    noise_swap: float = option(0.0, "share of the encoder's tokens that change places with the next", least=0.0,
+                               most=0.9)
+    noise_shuffle: int = option(0, "places that a token may move by in a shuffle (Lample et al. 2018)", least=0)
+    pretrain_epochs: int = option(0, "epochs as a plain autoencoder first, then a fresh decoder (Li et al. 2019)",
+                                  least=0)
+    anneal: str = option("linear", "how the KL's weight comes to beta: rising once, in cycles (Fu et al. 2019), at "
+                         "once, or never, as a plain autoencoder", choices=("linear", "cyclical", "constant", "none"))
+    warmup_epochs: int = option(10, "epochs over which the KL's weight rises, in all cycles together", least=0)
+    cycles: int = option(4, "cycles of a cyclical rise; each rises in its first half", least=1)
     beta: float = option(1.0, "final weight of the KL", least=0.0)
-    free_bits: float = option(0.25, "nats per dimension that the KL costs nothing, on the batch mean", least=0.0)
+    free_bits: float = option(0.25, "nats that the KL costs nothing, on the batch mean", least=0.0)
+    free_bits_over: str = option("dimension", "whether each dimension has them or all together",
+                                 choices=("dimension", "total"))
+    mean_gamma: float = option(0.0, "standard deviation that posterior means are normalised to over a batch (Zhu et "
+                               "al. 2020): 0.6 holds the KL of 32 dimensions above 5.8 nats; 0 is off", least=0.0)
+    aggressive: bool = option(False, "train the encoder to its best before each step of the decoder, until validation "
+                              "MI falls (He et al. 2019); many times slower")
+    posterior: str = option("gaussian", "family of q(z|x): diagonal, full covariance, von Mises-Fisher, or discrete",
+                            choices=("gaussian", "full", "vmf", "categorical"))
+    concentration: float = option(80.0, "kappa of a von Mises-Fisher posterior: the larger, the more z says", least=0.1)
+    categories: int = option(16, "values of each variable of a categorical posterior", least=2)
+    relaxation: float = option(1.0, "temperature of its draws in training", least=0.05)
+    prior: str = option("standard", "p(z): the family's standard one, a learnt mixture of Gaussians, or a VampPrior",
+                        choices=("standard", "mixture", "vamp"))
+    components: int = option(16, "Gaussians of a mixture, or pseudo-inputs of a VampPrior", least=1)
+    labels: tuple[str, ...] = option((), "key=value each: labels that encoder, prior and decoder are told (CVAE)")
+    smooth: float = option(0.0, "weight of the penalty on sudden changes along paths between latents", least=0.0)
     epochs: int = option(20, "most passes over the training split", least=1)
     patience: int = option(4, "epochs without a better validation loss before stopping", least=1)
     batch_size: int = option(32, "sequences per step", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
+    schedule: str = option("cosine", "how it falls: along a cosine to a tenth, by half after each epoch without a "
+                           "better validation loss, or never", choices=("cosine", "plateau", "constant"))
+    average: float = option(0.0, "momentum of the averaged weights that are kept, such as 0.999; 0 keeps the last",
+                            least=0.0, most=0.99999)
     clip: float = option(5.0, "largest global gradient norm", least=0.0)
     softmax_samples: int = option(0, "tokens that training estimates the softmax from: 500 to 2,000 of a vocabulary of "
                                   "10,000 and more trains twice as fast; 0 takes all; evaluation always does", least=0)
@@ -178,6 +220,27 @@ class WordTransformerConfig:
 
 
 @dataclass(frozen=True)
+class LanguageModelConfig:
+    """The LSTM language model of the sequence VAE's size, beside which its likelihood is reported."""
+
+    epochs: int = option(0, "most passes over the training split; 0 trains none", least=0)
+    patience: int = option(3, "epochs without a better validation loss before stopping", least=1)
+    dropout: float = option(0.5, "share of inputs and outputs set to zero", least=0.0, most=0.95)
+    batch_size: int = option(32, "sequences per step", least=1)
+    learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """The plain autoencoder of the sequence VAE's size, beside which its reconstruction is reported."""
+
+    epochs: int = option(0, "most passes over the training split; 0 trains none", least=0)
+    patience: int = option(3, "epochs without a better validation loss before stopping", least=1)
+    batch_size: int = option(32, "sequences per step", least=1)
+    learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """What is measured on the test split, and how much of it."""
 
@@ -207,6 +270,8 @@ class PipelineConfig:
     latents: LatentsConfig = LatentsConfig()
     latent_transformer: LatentTransformerConfig = LatentTransformerConfig()
     word_transformer: WordTransformerConfig = WordTransformerConfig()
+    language_model: LanguageModelConfig = LanguageModelConfig()
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
 

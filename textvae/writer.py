@@ -90,12 +90,19 @@ class Writer:
         self.network = restore(trained.kind, trained.settings, trained.weights)
         self.constraints: tuple[dict[str, Any], ...] = tuple(trained.settings["constraints"])
         self.max_length: int = trained.settings["max_length"]
-        self.latent: int = trained.settings["latent"]
+        self.latent: int = self.network.latent
+        self.labels: tuple[str, ...] = tuple(self.network.labels)
+        self.exact_kl: bool = self.network.prior is None
         self.run = run
         self.lexicon = lexicon
+        self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
         self._decoder = Decoder(self.network, self.max_length)
-        self._posterior = Compiled(self.network, self.network.posterior)
+        self._parameters = Compiled(self.network, self.network.parameters)
+        self._draw = Compiled(self.network, self.network.draw)
+        self._nats = Compiled(self.network, self.network.nats)
+        self._importance = Compiled(self.network, self.network.importance)
+        self._prior = Compiled(self.network, self.network.prior_sample)
         self._score = Compiled(self.network, self.network.score)
         self._score_samples = Compiled(self.network, self.network.score_samples, jit=True)
 
@@ -114,11 +121,14 @@ class Writer:
         Raises:
             InputError: A text is empty, or longer than the model was trained on.
         """
-        return self.encode_ids(self.ids(texts))
+        q = self.posterior(self.ids(texts))
+        return q["mean"], q["log_var"]
 
-    def decode(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus") -> list[str]:
+    def decode(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
+               label: str | None = None) -> list[str]:
         """Write a text for each latent, float32 [n, latent]; temperature 0 is greedy."""
-        return self.texts(self.decode_ids(z, seed=seed, temperature=temperature, sampler=sampler))
+        return self.texts(self.decode_ids(z, seed=seed, temperature=temperature, sampler=sampler,
+                                          label=self.label_places(label, len(z))))
 
     def unknown(self, text: str) -> int:
         """How many of a text's tokens the vocabulary lacks; they are read as the unknown token."""
@@ -140,56 +150,111 @@ class Writer:
         """The texts of token ids."""
         return [self.tokenizer.decode([int(token) for token in ids]).strip() for ids in sequences]
 
-    def encode_ids(self, sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """As ``encode``, from token ids, int32 [tokens] each."""
+    def label_places(self, label: str | None, count: int) -> np.ndarray:
+        """A label as the network takes it, int32 [count]; None stands for no label.
+
+        Raises:
+            TextvaeError: The network has not been told of this label.
+        """
+        if label is not None and label not in self.labels:
+            raise TextvaeError(f"this model has no label {label!r}", f"it has: {', '.join(self.labels)}" if self.labels
+                               else "name it in sequence_vae.labels and train again")
+        return np.full(count, 0 if label is None else 1 + self.labels.index(label), np.int32)
+
+    def posterior(self, sequences: Sequence[np.ndarray], label: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """All that the network says of q(z|x), see ``textvae.nn.posteriors``.
+
+        Args:
+            sequences: Token ids, int32 [tokens] each.
+            label: int32 [sequences], from ``label_places``; None stands for no labels.
+
+        Returns:
+            ``mean`` and ``log_var`` float32 [sequences, latent], and what else the family has.
+        """
         from textvae.nn import batching
 
-        return batching.encode(self._posterior, sequences, self.latent, BATCH)
+        if not sequences:
+            return {name: np.zeros((0, self.latent), np.float32) for name in ("mean", "log_var")}
+        return batching.encode(self._parameters, sequences, BATCH, label)
 
-    def score(self, sequences: Sequence[np.ndarray], z: np.ndarray) -> np.ndarray:
+    def draw(self, q: dict[str, np.ndarray], rng: np.random.Generator, strength: float | np.ndarray = 1.0
+             ) -> np.ndarray:
+        """Draw a latent from each posterior, float32 [n, latent]; ``strength`` scales its distance from the mean."""
+        count = len(q["mean"])
+        noise = rng.standard_normal((count, self.network.family.noise), np.float32)
+        strengths = np.broadcast_to(np.asarray(strength, np.float32).reshape(-1, 1), (count, 1))
+        return np.asarray(self._draw.run(**q, noise=noise, strength=np.array(strengths)))
+
+    def nats(self, q: dict[str, np.ndarray], z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """KL(q(z|x) || p(z)), float64 [n, latent], or [n, 1] where the dimensions share it; ``z`` drawn from ``q``."""
+        return np.asarray(self._nats.run(**q, z=z, label=self._labels(label, len(z))), np.float64)
+
+    def log_weights(self, sequence: np.ndarray, q: dict[str, np.ndarray], samples: int, rng: np.random.Generator,
+                    label: np.ndarray | None = None) -> np.ndarray:
+        """log p(x|z) + log p(z) - log q(z|x) of one sequence under draws from q(z|x), in nats: float64 [samples].
+
+        Args:
+            sequence: Token ids, int32 [tokens].
+            q: From ``posterior``, [1, ...].
+            samples: XLA compiles once for each number of them.
+            label: int32 [1].
+        """
+        noise = rng.standard_normal((samples, self.network.family.noise), np.float32)
+        code, ratio = self._importance.run(**q, noise=noise, label=self._labels(label, 1))
+        return np.asarray(ratio, np.float64) - self.score_samples(sequence, np.asarray(code))
+
+    def prior(self, count: int, rng: np.random.Generator, label: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents from the prior, float32 [count, latent]."""
+        noise = rng.standard_normal((count, self.network.prior_noise), np.float32)
+        return np.asarray(self._prior.run(noise=noise, label=self._labels(label, count)))
+
+    def code(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """What the decoder is told, float32 [n, code]: latents, and behind them their labels' numbers."""
+        if not self.labels:
+            return z
+        return np.concatenate([z, self._label_table[self._labels(label, len(z))]], axis=1)
+
+    def score(self, sequences: Sequence[np.ndarray], z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """-log p(x|z) in nats, summed over a sequence's tokens and its end, float64 [n].
 
         Args:
             sequences: Token ids, int32 [tokens] each.
             z: float32 [n, latent].
+            label: int32 [n], from ``label_places``.
         """
         from textvae.nn import batching
 
-        nats = np.zeros(len(sequences))
+        nats, code = np.zeros(len(sequences)), self.code(z, label)
         for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH):
             arrays = batching.teacher_forced([sequences[i] for i in rows], width)
-            nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], z=z[rows])
+            nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], code=code[rows])
         return nats
 
-    def score_samples(self, sequence: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """-log p(x|z) in nats of one sequence under many latents, float64 [samples].
-
-        Args:
-            sequence: Token ids, int32 [tokens].
-            z: float32 [samples, latent]; XLA compiles once for each number of samples.
-        """
+    def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
+        """-log p(x|z) in nats of one sequence under many codes, float64 [samples]."""
         from textvae.nn import batching
 
         arrays = batching.teacher_forced([sequence], max(self.max_length, len(sequence)))
-        nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], z=z)
+        nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], code=code)
         return np.asarray(nats, np.float64)
 
-    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus"
-                   ) -> list[np.ndarray]:
-        """As ``decode``, to token ids, int32 [tokens] each."""
-        return self._write(z, Sampling(sampler, temperature), np.random.default_rng(child(seed, "decode")))[0]
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
+                   label: np.ndarray | None = None) -> list[np.ndarray]:
+        """As ``decode``, to token ids, int32 [tokens] each; ``label`` int32 [n], from ``label_places``."""
+        rng = np.random.default_rng(child(seed, "decode"))
+        return self._write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
-             sampler: str = "nucleus", constraint: str | None = None) -> list[Variation]:
+             sampler: str = "nucleus", constraint: str | None = None, label: str | None = None) -> list[Variation]:
         """Write variations of a text; see ``vary_many``."""
         return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                              constraint=constraint)[0]
+                              constraint=constraint, label=label)[0]
 
     def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float = STRENGTH,
-                  temperature: float = TEMPERATURE, sampler: str = "nucleus", constraint: str | None = None
-                  ) -> list[list[Variation]]:
+                  temperature: float = TEMPERATURE, sampler: str = "nucleus", constraint: str | None = None,
+                  label: str | None = None) -> list[list[Variation]]:
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
@@ -206,6 +271,7 @@ class Writer:
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
             constraint: Name of the constraint whose region the latents must lie in.
+            label: What the decoder is told to write, of the labels that the network was trained with.
 
         Returns:
             One list per text, the best first.
@@ -214,7 +280,8 @@ class Writer:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
         options = Sampling(sampler, temperature)
         region = self._region(constraint)
-        mean, log_var = self.encode(texts)
+        self.label_places(label, 0)
+        q = self.posterior(self.ids(texts))
         found: list[dict[str, _Candidate]] = [{} for _ in texts]
         for attempt in range(ROUNDS):
             short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < 2 * n]
@@ -222,19 +289,19 @@ class Writer:
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
             owners = np.repeat(short, CANDIDATES * n)
-            noise = rng.standard_normal((len(owners), self.latent), np.float32)
-            z = mean[owners] + strength * WIDEN**attempt * np.exp(0.5 * log_var[owners]) * noise
+            z = self.draw({name: values[owners] for name, values in q.items()}, rng, strength * WIDEN**attempt)
             # A text need not read back as lying where it was decoded from, so later rounds go deeper.
             deeper = region and Region(region.centre, region.kind, region.threshold * DEEPEN[region.kind]**attempt)
-            sequences, log_probs = self._write(self._inside(z, deeper), options, rng)
-            vectors, _ = self.encode_ids(sequences)
+            code = self.code(self._inside(z, deeper), self.label_places(label, len(z)))
+            sequences, log_probs = self._write(code, options, rng)
+            vectors = self.posterior(sequences)["mean"]
             written = zip(owners, sequences, self.texts(sequences), log_probs, vectors, strict=True)
             for owner, ids, text, log_prob, latent in written:
                 if text and len(ids) < self.max_length and _folded(text) != _folded(texts[owner]):
                     flaws = self._flaws(text) + (region is not None and not region.holds(latent))
                     found[owner].setdefault(_folded(text), _Candidate(text, float(log_prob), latent, flaws))
         return [self._best(source, centre, list(own.values()), n, seed)
-                for source, centre, own in zip(texts, mean, found, strict=True)]
+                for source, centre, own in zip(texts, q["mean"], found, strict=True)]
 
     def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int) -> list[Variation]:
         distances = np.array([np.linalg.norm(one.latent - centre) for one in found])
@@ -244,13 +311,12 @@ class Writer:
                 for i in order]
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
-               constraint: str | None = None) -> list[Variation]:
-        """Write texts from latents drawn from the prior, N(0, 1); arguments as ``vary_many``'s."""
-        rng = np.random.default_rng(child(seed, "sample"))
-        z = self._inside(rng.standard_normal((n, self.latent), np.float32), self._region(constraint))
-        options = Sampling(sampler, temperature)
-        sequences, log_probs = self._write(z, options, rng)
-        latents, _ = self.encode_ids(sequences)
+               constraint: str | None = None, label: str | None = None) -> list[Variation]:
+        """Write texts from latents drawn from the prior; arguments as ``vary_many``'s."""
+        rng, places = np.random.default_rng(child(seed, "sample")), self.label_places(label, n)
+        z = self._inside(self.prior(n, rng, places), self._region(constraint))
+        sequences, log_probs = self._write(self.code(z, places), Sampling(sampler, temperature), rng)
+        latents = self.posterior(sequences)["mean"]
         return [self._variation("", text, 0.0, float(log_prob), latent, seed)
                 for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True)]
 
@@ -279,8 +345,12 @@ class Writer:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _write(self, z: np.ndarray, options: Sampling, rng: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
-        parts = [self._decoder.decode(z[start:start + BATCH], options, rng=rng) for start in range(0, len(z), BATCH)]
+    def _labels(self, label: np.ndarray | None, count: int) -> np.ndarray:
+        return np.zeros(count, np.int32) if label is None else label
+
+    def _write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator
+               ) -> tuple[list[np.ndarray], np.ndarray]:
+        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng) for i in range(0, len(code), BATCH)]
         return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])
 
     def _variation(self, source: str, text: str, distance: float, log_prob: float, latent: np.ndarray, seed: int

@@ -23,3 +23,4 @@ temperature = click.option("--temperature", type=click.FloatRange(min=0.0), meta
 sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
                        default="nucleus", show_default=True, help="How the next token is chosen.")
 constraint = click.option("--constraint", metavar="NAME", help="Stay inside this constraint's region.")
+label = click.option("--label", metavar="LABEL", help="Write what has this label, key=value, of sequence_vae.labels.")

@@ -33,7 +33,7 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
     """Run the stages that something changed for.
 
     Stages: corpus, tokens, word_vectors, embedding_vae, sequence_vae, latents, latent_transformer, word_transformer,
-    evaluation. A run that is stopped resumes the next time.
+    language_model, autoencoder, evaluation. A run that is stopped resumes the next time.
 
     \b
     Example:

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 @options.temperature
 @options.sampler
 @options.constraint
+@options.label
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float,
-         sampler: str, constraint: str | None, seed: int, run: int | None, device: str, store: Path,
+         sampler: str, constraint: str | None, label: str | None, seed: int, run: int | None, device: str, store: Path,
          as_json: bool) -> None:
     """Write variations of texts.
 
@@ -50,7 +51,7 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
         if unknown := writer.unknown(source):
             tell(f"the vocabulary lacks {unknown} of the tokens of {source!r}: they are read as unknown")
         found = writer.vary(source, count, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                            constraint=constraint)
+                            constraint=constraint, label=label)
         if len(found) < count:
             tell(f"only {len(found)} of {count} variations of {source!r} differ from it and from one another; "
                  "raise --strength or --temperature")
@@ -72,13 +73,14 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 @options.temperature
 @options.sampler
 @options.constraint
+@options.label
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
-def sample(pipeline: str, count: int, temperature: float, sampler: str, constraint: str | None, seed: int,
-           run: int | None, device: str, store: Path, as_json: bool) -> None:
+def sample(pipeline: str, count: int, temperature: float, sampler: str, constraint: str | None, label: str | None,
+           seed: int, run: int | None, device: str, store: Path, as_json: bool) -> None:
     """Write new texts from nothing, one a line.
 
     \b
@@ -88,7 +90,8 @@ def sample(pipeline: str, count: int, temperature: float, sampler: str, constrai
     from textvae.cli.console import say, say_json
 
     writer = _open(pipeline, store, run, device)
-    for drawn in writer.sample(count, seed=seed, temperature=temperature, sampler=sampler, constraint=constraint):
+    for drawn in writer.sample(count, seed=seed, temperature=temperature, sampler=sampler, constraint=constraint,
+                               label=label):
         if as_json:
             say_json(_plain(drawn))
         else:

@@ -1,5 +1,6 @@
 """Sequences of token ids: flat, memory-mapped, never padded on disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ class Tokens:
         if ends:
             found[END] += len(self.rows(split))
         return found
+
+    def label_places(self, labels: Sequence[str]) -> np.ndarray:
+        """For each sequence the place, from 1, of the first label that its post has, 0 for none: int32 [sequences]."""
+        of_post = [next((i for i, label in enumerate(labels, 1) if label in own), 0) for own in self.post_labels]
+        return np.array(of_post, np.int32)[self.post]
 
     def save(self, folder: Path) -> None:
         """Write ``ids.npy``, ``offsets.npy``, ``sequences.parquet``, ``posts.parquet``, ``tokenizer.json``."""

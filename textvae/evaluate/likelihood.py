@@ -3,6 +3,7 @@
 import numpy as np
 
 from textvae import metrics
+from textvae.evaluate.information import information
 from textvae.evaluate.subject import Metrics, Subject, entry
 
 AT_ONCE = 2_000  # samples scored at once: each holds a softmax over the vocabulary
@@ -11,15 +12,16 @@ COUNT = "a sequence's predictions are its tokens and one end of sequence, never 
 
 def likelihood(subject: Subject) -> Metrics:
     """Measure reconstruction, KL, ELBO, importance-weighted bound, mutual information and active units."""
-    mean, log_var = subject.posterior
+    q = subject.posterior
+    mean = q["mean"]
     lengths = np.array([len(sequence) + 1 for sequence in subject.sequences], np.float64)
-    noise = subject.rng("posterior").standard_normal(mean.shape)
-    z = (mean + np.exp(0.5 * log_var) * noise).astype(np.float32)
-    rebuilt = np.asarray(subject.writer.score(subject.sequences, z), np.float64)
-    per_dimension = metrics.kl(mean, log_var)
+    z = subject.writer.draw(q, subject.rng("posterior"))
+    rebuilt = np.asarray(subject.writer.score(subject.sequences, z, subject.label), np.float64)
+    per_dimension = subject.writer.nats(q, z, subject.label)
     kl = per_dimension.sum(axis=1)
     seed = subject.child("bootstrap")
-    information = metrics.mutual_information(mean, log_var, seed=subject.child("information"))
+    said = information(subject.writer.network, q, seed=subject.child("information"))
+    how = "in closed form" if subject.writer.exact_kl else "estimated from that z"
     squares = np.asarray(mean, np.float64)
     parts = np.concatenate([np.ones((len(mean), 1)), squares, squares**2], axis=1)
     over = f"over {len(lengths):,} test sequences"
@@ -29,13 +31,13 @@ def likelihood(subject: Subject) -> Metrics:
         "test_predictions": entry(float(lengths.sum()), "predictions", f"predictions in them: {COUNT}"),
         "reconstruction": entry(metrics.mean(rebuilt, seed=seed), "nats/sequence",
                                 f"-log p(x|z), one z ~ q(z|x) each, {over}"),
-        "kl": entry(metrics.mean(kl, seed=seed), "nats/sequence", f"KL(q(z|x) || p(z)), in closed form, {over}"),
+        "kl": entry(metrics.mean(kl, seed=seed), "nats/sequence", f"KL(q(z|x) || p(z)), {how}, {over}"),
         "elbo_nll": entry(metrics.mean(rebuilt + kl, seed=seed), "nats/sequence",
                           "reconstruction + KL: the negative ELBO, an upper bound on -log p(x)"),
         "elbo_ppl": entry(metrics.ratio(rebuilt + kl, lengths, seed=seed, exponential=True), "perplexity",
                           f"exp(ELBO NLL per prediction); {COUNT}"),
-        **_importance_weighted(subject, mean, log_var),
-        "mutual_information": entry(metrics.mean(information, seed=seed), "nats",
+        **_importance_weighted(subject),
+        "mutual_information": entry(metrics.mean(said, seed=seed), "nats",
                                     f"I_q(x; z) with the aggregated posterior {over}, at most log n = "
                                     f"{np.log(len(lengths)):.2f} (Hoffman & Johnson 2016; estimator of He et al. 2019);"
                                     " the interval keeps the aggregated posterior"),
@@ -48,15 +50,17 @@ def likelihood(subject: Subject) -> Metrics:
     return found
 
 
-def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray) -> Metrics:
+def _importance_weighted(subject: Subject) -> Metrics:
     samples = subject.config.iw_samples
-    picked = subject.pick(np.arange(len(mean)), subject.config.iw_sequences, "iw")
+    picked = subject.pick(np.arange(len(subject.sequences)), subject.config.iw_sequences, "iw")
     lengths = np.array([len(subject.sequences[row]) for row in picked])
     rng, seed = subject.rng("importance"), subject.child("bootstrap")
     bounds, elbos = np.zeros(len(picked)), np.zeros(len(picked))
     for i, row in enumerate(picked):
-        log_weights = np.concatenate([_log_weights(subject, row, mean[row], log_var[row], part, rng)
-                                      for part in _parts(samples, AT_ONCE)])
+        q = {name: values[row:row + 1] for name, values in subject.posterior.items()}
+        log_weights = np.concatenate([
+            subject.writer.log_weights(subject.sequences[row], q, part, rng, subject.label[row:row + 1])
+            for part in _parts(samples, AT_ONCE)])
         bounds[i] = metrics.importance_weighted(log_weights[None])[0]
         elbos[i] = -log_weights.mean()
     how = f"with {samples:,} importance samples from q(z|x), over {len(picked):,} test sequences"
@@ -68,15 +72,6 @@ def _importance_weighted(subject: Subject, mean: np.ndarray, log_var: np.ndarray
         "iw_ppl": entry(metrics.ratio(bounds, lengths + 1.0, seed=seed, exponential=True), "perplexity",
                         f"exp(IW-NLL per prediction), {how}; {COUNT}"),
     }
-
-
-def _log_weights(subject: Subject, row: int, mean: np.ndarray, log_var: np.ndarray, samples: int,
-                 rng: np.random.Generator) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x) of one sequence, float64 [samples]."""
-    z = (mean + np.exp(0.5 * log_var) * rng.standard_normal((samples, len(mean)))).astype(np.float32)
-    scores = subject.writer.score_samples(subject.sequences[row], z)
-    nothing = np.zeros(len(mean))
-    return np.asarray(metrics.log_posterior(z, nothing, nothing) - scores - metrics.log_posterior(z, mean, log_var))
 
 
 def _parts(whole: int, most: int) -> list[int]:

@@ -14,8 +14,9 @@ def reconstruction(subject: Subject) -> tuple[Metrics, Rows]:
     """
     from sacrebleu.metrics import BLEU
 
-    mean, _ = subject.posterior
-    ids = subject.writer.decode_ids(mean, seed=subject.child("greedy"), temperature=0.0, sampler="greedy")
+    mean = subject.posterior["mean"]
+    ids = subject.writer.decode_ids(mean, seed=subject.child("greedy"), temperature=0.0, sampler="greedy",
+                                    label=subject.label)
     texts = subject.decode(ids)
     matches = np.stack([metrics.ngram_matches(own, source) for own, source
                         in zip(subject.words(texts), subject.words(subject.texts), strict=True)])
@@ -33,7 +34,7 @@ def reconstruction(subject: Subject) -> tuple[Metrics, Rows]:
                                       "test sequences that greedy decode(mean) gives back token for token"),
     }
     shown = slice(subject.config.shown)
-    nats = np.asarray(subject.writer.score(subject.sequences[shown], mean[shown]), np.float64)
+    nats = np.asarray(subject.writer.score(subject.sequences[shown], mean[shown], subject.label[shown]), np.float64)
     rows = [{"source": source, "text": text, "bleu": float(metrics.bleu(own, effective_order=True)),
              "nats_per_token": float(total / (len(sequence) + 1))}
             for source, text, own, sequence, total

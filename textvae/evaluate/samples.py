@@ -11,11 +11,14 @@ SAMPLER = "nucleus"  # what a user gets when none is named
 
 def draw(subject: Subject) -> tuple[list[np.ndarray], list[str], np.ndarray]:
     """Draw texts from the prior: ids as written, texts, and their nats per prediction float64 [samples]."""
-    shape = subject.config.samples, subject.latents.mean.shape[1]
-    z = subject.rng("prior").standard_normal(shape, np.float32)
+    count = subject.config.samples
+    # With the labels of training sequences, in their proportions, where the network is told of labels.
+    training = subject.pick(subject.tokens.rows("train"), count, "labels")
+    label = np.resize(subject.tokens.label_places(subject.writer.labels)[training], count)
+    z = subject.writer.prior(count, subject.rng("prior"), label)
     ids = subject.writer.decode_ids(z, seed=subject.child("samples"), temperature=subject.config.temperature,
-                                    sampler=SAMPLER)
-    nats = np.asarray(subject.writer.score(ids, z), np.float64)
+                                    sampler=SAMPLER, label=label)
+    nats = np.asarray(subject.writer.score(ids, z, label), np.float64)
     return ids, subject.decode(ids), nats / np.array([len(own) + 1 for own in ids])
 
 
@@ -41,7 +44,7 @@ def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
     real = subject.pick(np.arange(len(subject.texts)), count, "reference")
     sides = {"sample": (texts[:count], "samples"),
              "real": ([subject.texts[row] for row in real], "test sequences, for reference")}
-    how = f"z ~ N(0, I), {SAMPLER} sampling at temperature {subject.config.temperature:g}"
+    how = f"z from the prior, {SAMPLER} sampling at temperature {subject.config.temperature:g}"
     found: Metrics = {}
     for name, (side, label) in sides.items():
         cut = subject.words(side)

@@ -82,9 +82,15 @@ class Subject:
         return self.decode(self.sequences)
 
     @cached_property
-    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and log-variance of each, float32 [sequences, latent]."""
-        return self.latents.mean[self.rows], self.latents.log_var[self.rows]
+    def label(self) -> np.ndarray:
+        """The place of each one's label among the network's, int32 [sequences]."""
+        return self.tokens.label_places(self.writer.labels)[self.rows]
+
+    @cached_property
+    def posterior(self) -> dict[str, np.ndarray]:
+        """The posterior of each, with its ``mean`` float32 [sequences, latent]."""
+        found: dict[str, np.ndarray] = self.writer.posterior(self.sequences, self.label)
+        return found
 
     def decode(self, sequences: list[Any]) -> list[str]:
         """The texts of token ids."""

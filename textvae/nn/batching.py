@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-PAD, BEGIN, END = 0, 1, 2
+PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 
 # Widths that grow by about a sixth, for whoever does not know the lengths beforehand: under a tenth is padding.
 WIDTHS = (6, 9, 12, 16, 20, 25, 30, 36, 42, 48, 56, 66, 78, 92, 108, 128, 150, 176, 206, 242, 284, 332, 390, 458, 512)
@@ -103,26 +103,28 @@ def pad(sequences: list[np.ndarray], width: int) -> np.ndarray:
     return out
 
 
-def encode(posterior: Any, sequences: Sequence[np.ndarray], latent: int, batch_size: int,
-           advance: Callable[[int], None] = lambda steps: None) -> tuple[np.ndarray, np.ndarray]:
+def encode(posterior: Any, sequences: Sequence[np.ndarray], batch_size: int, label: np.ndarray | None = None,
+           advance: Callable[[int], None] = lambda steps: None) -> dict[str, np.ndarray]:
     """Run an encoder over sequences in batches by length.
 
     Args:
-        posterior: The ``Compiled`` posterior of a sequence VAE.
-        sequences: Token ids, int32 [tokens] each.
-        latent: Dimensions of z.
+        posterior: The ``Compiled`` posterior or parameters of a sequence VAE.
+        sequences: Token ids, int32 [tokens] each; at least one.
         batch_size: Sequences per batch.
+        label: int32 [sequences], for a network with labels.
         advance: Told of each batch's number of sequences.
 
     Returns:
-        Posterior means and log-variances, float32 [sequences, latent] each, in the order of the sequences.
+        What it says of each sequence, by name, float32 [sequences, ...], in the order of the sequences.
     """
-    mean = np.zeros((len(sequences), latent), np.float32)
-    log_var = np.zeros_like(mean)
+    found: dict[str, np.ndarray] = {}
     for rows, width in plan(np.array([len(ids) for ids in sequences], np.int64), batch_size):
-        mean[rows], log_var[rows] = posterior.run(ids=pad([sequences[row] for row in rows], width))
+        more = {} if label is None else {"label": label[rows]}
+        own = posterior.run(ids=pad([sequences[row] for row in rows], width), **more)
+        for name, values in own.items():
+            found.setdefault(name, np.zeros((len(sequences), *values.shape[1:]), np.float32))[rows] = values
         advance(len(rows))
-    return mean, log_var
+    return found
 
 
 def teacher_forced(sequences: list[np.ndarray], width: int) -> dict[str, np.ndarray]:

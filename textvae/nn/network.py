@@ -1,9 +1,12 @@
 """What every network shares: a loss that is a dict of named terms, weighted in one line."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
+
+from textvae.nn.batching import PAD
 
 
 class Network(keras.Model):
@@ -51,3 +54,23 @@ class Network(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The batch mean of every term, for keras."""
         return {"loss": self.objective(y_pred), **{name: ops.mean(value) for name, value in y_pred.items()}}
+
+
+def sum_at_real_tokens(loss: Callable[[Any, Any], Any], outputs: Any, inputs: dict[str, Any]) -> Any:
+    """Sum a loss over the tokens of each sequence, its end included and padding left out.
+
+    Args:
+        loss: Outputs [n, width] and target ids int32 [n] -> the loss of each, float32 [n].
+        outputs: What a network says at every step, [batch, time, width].
+        inputs: ``target`` int32 [batch, time], 0 pads; where ``positions`` int32 [n] says at which places of the
+            flattened target its tokens are, the loss is taken there alone.
+
+    Returns:
+        float32 [batch].
+    """
+    batch, time = ops.shape(inputs["target"])[0], ops.shape(inputs["target"])[1]
+    places = inputs.get("positions", ops.arange(batch * time, dtype="int32"))
+    target = ops.take(ops.reshape(inputs["target"], (-1,)), places)
+    losses = loss(ops.take(ops.reshape(outputs, (-1, outputs.shape[-1])), places, axis=0), target)
+    losses = losses * ops.cast(ops.not_equal(target, PAD), "float32")
+    return ops.segment_sum(losses, places // time, num_segments=batch)

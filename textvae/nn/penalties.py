@@ -34,3 +34,30 @@ def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, thre
     squared = ops.sum(ops.square(mean - centre), axis=-1)
     hinge = PENALTIES[kind](squared, threshold)
     return ops.sum(applies * hinge) / ops.maximum(ops.sum(applies), 1.0)
+
+
+STEP = 0.1  # of a path: what its slope is measured over
+
+
+def path_slopes(said: Any, part: Any, real: Any) -> Any:
+    """How much faster the decoder's words change at a place of a path than along the whole of it.
+
+    Args:
+        said: Where on the path, 0 to 1, float32 [batch, 1] or a number -> what the decoder says there under the same
+            words, [batch, time, width].
+        part: float32 [batch, 1], uniform in [0, 1]: where on its path each sequence is looked at.
+        real: float32 [batch, time], 1 at tokens.
+
+    Returns:
+        float32 []: the mean of ``max(0, slope here / slope of the chord - 1)^2``; 0 where the decoder goes evenly.
+    """
+    at = part * (1.0 - STEP)
+    here = _distance(said(at + STEP), said(at), real) / STEP
+    whole = _distance(said(1.0), said(0.0), real)
+    return ops.mean(ops.square(ops.relu(here / (ops.stop_gradient(whole) + 1e-3) - 1.0)))
+
+
+def _distance(one: Any, two: Any, real: Any) -> Any:
+    """Root mean square over the real steps of the L2 distance: float32 [batch]."""
+    squared = ops.sum(ops.square(one - two), axis=-1) * real
+    return ops.sqrt(ops.sum(squared, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0) + 1e-12)

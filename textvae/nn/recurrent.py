@@ -9,42 +9,90 @@ instead where there is a GPU: cuDNN is behind them.
 from contextlib import suppress
 from typing import Any
 
+import keras
 from keras import layers, ops
 
 
 class LSTM(layers.LSTM):
-    """keras' LSTM with return_sequences; inputs ``[batch, time, width]``, no mask."""
+    """keras' LSTM with return_sequences; inputs ``[batch, time, width]``, no mask.
 
-    def __init__(self, units: int, *, name: str) -> None:
-        super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
+    Args:
+        units: Width of the state.
+        weight_drop: Share of the recurrent weights set to zero, anew for each batch of training and the same at all of
+            its steps (Merity et al. 2018). cuDNN cannot.
+        seed: For ``weight_drop``.
+    """
+
+    def __init__(self, units: int, *, weight_drop: float = 0.0, seed: int = 0, name: str) -> None:
+        super().__init__(units, return_sequences=True, use_cudnn=not weight_drop, name=name)
+        self.weight_drop = weight_drop
+        self.drops = keras.random.SeedGenerator(seed) if weight_drop else None
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Outputs at the last step and at all steps, and the last state, for keras."""
-        with suppress(ValueError):  # keras' word that there is no cuDNN here
-            return super().inner_loop(sequences, initial_state, mask, training)
+        if not self.weight_drop:
+            with suppress(ValueError):  # keras' word that there is no cuDNN here
+                return super().inner_loop(sequences, initial_state, mask, training)
         hidden, cell = (ops.cast(state, "float32") for state in initial_state)
         projected = _projected(sequences, self.cell.kernel, self.cell.bias)
-        outputs = _lstm(projected, self.cell.recurrent_kernel[:], hidden, cell)
+        outputs = _lstm(projected, _dropped(self, training), hidden, cell)
         outputs = ops.cast(ops.transpose(outputs, (1, 0, 2)), sequences.dtype)
         # The last cell state is nobody's concern here, so the loop does not hand it out.
         return outputs[:, -1], outputs, [outputs[:, -1], ops.zeros_like(outputs[:, -1])]
 
 
-class GRU(layers.GRU):
-    """keras' GRU with return_sequences, reset after the product; inputs ``[batch, time, width]``, no mask."""
+    def advance(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """One step from inputs that are multiplied already.
 
-    def __init__(self, units: int, *, name: str) -> None:
-        super().__init__(units, return_sequences=True, use_cudnn=True, name=name)
+        Args:
+            projected: float32 [batch, 4 * units], inputs times the input kernel, with the bias.
+            state: float32 [batch, units] each, the output before and the cell.
+
+        Returns:
+            The output, float32 [batch, units], and the next state.
+        """
+        hidden, cell, _ = _lstm_step(projected, self.cell.recurrent_kernel[:], *state)
+        return hidden, [hidden, cell]
+
+
+class GRU(layers.GRU):
+    """keras' GRU with return_sequences, reset after the product; arguments and inputs as those of ``LSTM``."""
+
+    def __init__(self, units: int, *, weight_drop: float = 0.0, seed: int = 0, name: str) -> None:
+        super().__init__(units, return_sequences=True, use_cudnn=not weight_drop, name=name)
+        self.weight_drop = weight_drop
+        self.drops = keras.random.SeedGenerator(seed) if weight_drop else None
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Outputs at the last step and at all steps, and the last state, for keras."""
-        with suppress(ValueError):  # keras' word that there is no cuDNN here
-            return super().inner_loop(sequences, initial_state, mask, training)
+        if not self.weight_drop:
+            with suppress(ValueError):  # keras' word that there is no cuDNN here
+                return super().inner_loop(sequences, initial_state, mask, training)
         hidden = ops.cast(initial_state[0] if isinstance(initial_state, list | tuple) else initial_state, "float32")
         projected = _projected(sequences, self.cell.kernel, self.cell.bias[0])
-        outputs = _gru(projected, self.cell.recurrent_kernel[:], ops.cast(self.cell.bias[1], "float32"), hidden)
+        outputs = _gru(projected, _dropped(self, training), ops.cast(self.cell.bias[1], "float32"), hidden)
         outputs = ops.cast(ops.transpose(outputs, (1, 0, 2)), sequences.dtype)
         return outputs[:, -1], outputs, [outputs[:, -1]]
+
+
+    def advance(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """As ``LSTM.advance``; projected float32 [batch, 3 * units], the state is the output before."""
+        bias = ops.cast(self.cell.bias[1], "float32")
+        hidden, _ = _gru_step(projected, self.cell.recurrent_kernel[:], bias, *state)
+        return hidden, [hidden]
+
+
+def input_bias(layer: Any) -> Any:
+    """The bias that goes with the inputs of an ``LSTM`` or ``GRU``, float32 [gates * units]."""
+    bias = layer.cell.bias
+    return ops.cast(bias if len(bias.shape) == 1 else bias[0], "float32")
+
+
+def _dropped(layer: Any, training: bool) -> Any:
+    kernel = layer.cell.recurrent_kernel[:]
+    if not layer.weight_drop or not training:
+        return kernel
+    return keras.random.dropout(kernel, layer.weight_drop, seed=layer.drops)
 
 
 def _projected(sequences: Any, kernel: Any, bias: Any) -> Any:
@@ -55,6 +103,14 @@ def _projected(sequences: Any, kernel: Any, bias: Any) -> Any:
 def _product(left: Any, right: Any) -> Any:
     """The product in the precision of the right factor, handed out in float32, in which states and gates are kept."""
     return ops.cast(ops.matmul(ops.cast(left, right.dtype), right), "float32")
+
+
+def _lstm_step(projected: Any, kernel: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
+    """The next output and cell, [batch, hidden] each, and the gates, [batch, 4 * hidden]."""
+    i, f, g, o = ops.split(projected + _product(hidden, kernel), 4, axis=-1)
+    i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+    cell = f * cell + i * g
+    return o * ops.tanh(cell), cell, ops.concatenate([i, f, g, o], axis=-1)
 
 
 @ops.custom_gradient
@@ -73,10 +129,7 @@ def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
 
     def step(state: Any, own: Any) -> Any:
         hidden, cell, _ = state
-        i, f, g, o = ops.split(own + _product(hidden, kernel), 4, axis=-1)
-        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
-        cell = f * cell + i * g
-        state = (o * ops.tanh(cell), cell, ops.concatenate([i, f, g, o], axis=-1))
+        state = _lstm_step(own, kernel, hidden, cell)
         return state, state
 
     # The gates are in the state because keras' scan on TensorFlow hands out what is shaped like the state alone.
@@ -110,6 +163,15 @@ def _lstm(projected: Any, kernel: Any, hidden: Any, cell: Any) -> Any:
     return outputs, gradient
 
 
+def _gru_step(projected: Any, kernel: Any, bias: Any, hidden: Any) -> tuple[Any, Any]:
+    """The next output, and the gates with the recurrent part of the candidate, [batch, 4 * hidden]."""
+    z, r, g = ops.split(projected, 3, axis=-1)
+    from_z, from_r, inner = ops.split(_product(hidden, kernel) + bias, 3, axis=-1)
+    z, r = ops.sigmoid(z + from_z), ops.sigmoid(r + from_r)
+    g = ops.tanh(g + r * inner)
+    return z * hidden + (1.0 - z) * g, ops.concatenate([z, r, g, inner], axis=-1)
+
+
 @ops.custom_gradient
 def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
     """Run the recurrence; as ``_lstm``, with gates in keras' order: update, reset, candidate.
@@ -123,11 +185,7 @@ def _gru(projected: Any, kernel: Any, bias: Any, hidden: Any) -> Any:
 
     def step(state: Any, own: Any) -> Any:
         hidden, _ = state
-        z, r, g = ops.split(own, 3, axis=-1)
-        from_z, from_r, inner = ops.split(_product(hidden, kernel) + bias, 3, axis=-1)
-        z, r = ops.sigmoid(z + from_z), ops.sigmoid(r + from_r)
-        g = ops.tanh(g + r * inner)
-        state = (z * hidden + (1.0 - z) * g, ops.concatenate([z, r, g, inner], axis=-1))
+        state = _gru_step(own, kernel, bias, hidden)
         return state, state
 
     room = ops.concatenate([projected[0], ops.zeros_like(hidden)], axis=-1)

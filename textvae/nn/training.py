@@ -39,7 +39,9 @@ class Fitted:
 def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: Callable[[], Iterable[Batch]], *,
         epochs: int, patience: int, steps: int, scratch: Path, progress: Progress, label: str = "",
         monitor: Callable[[dict[str, float]], float] = lambda row: row["val_loss"], settle: int = 0,
-        before_epoch: Callable[[int], None] | None = None, logger: keras.callbacks.Callback | None = None) -> Fitted:
+        before_epoch: Callable[[int, list[dict[str, float]]], None] | None = None,
+        after_epoch: Callable[[int], dict[str, float]] | None = None, trainer: Any = None,
+        logger: keras.callbacks.Callback | None = None) -> Fitted:
     """Train a compiled network, and leave it with the weights of its best epoch.
 
     Everything random derives from the epoch's number or lives in the network's variables, so a training that is
@@ -55,7 +57,10 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         scratch: Folder for ``checkpoint.npz``.
         monitor: A history row -> the number to make small.
         settle: First epochs that cannot be the best, such as a KL warm-up.
-        before_epoch: Called with the epoch, from 0, before its first batch.
+        before_epoch: Called with the epoch, from 0, and the history before it, before its first batch.
+        after_epoch: Called with the epoch after validation; what it returns is added to the history's row.
+        trainer: What trains on a batch in the network's place, such as ``textvae.nn.aggressive.Aggressive``, with
+            ``train_on_batch`` and ``variables`` of its own for the checkpoint.
         logger: A keras callback told of each epoch's end, such as TensorBoard.
 
     Returns:
@@ -65,12 +70,15 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         TextvaeError: The loss is no longer a number.
     """
     network.optimizer.build(network.trainable_variables)
+    step = (trainer or network).train_on_batch
+    # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
+    variables = [*network.variables, *network.optimizer.variables, *(trainer.variables if trainer else ())]
     state: dict[str, Any] = {"history": [], "best_epoch": 0, "best_value": None}
     best: list[np.ndarray] = []
     path = scratch / "checkpoint.npz"
     if path.exists():
-        _trace(network, train, validation)
-        state, best = _resume(path, network)
+        _trace(step, network.test_on_batch, train, validation)
+        state, best = _resume(path, variables)
         progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
     met: set[tuple[tuple[int, ...], ...]] = set()
     if logger is not None:
@@ -80,12 +88,15 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         if _stale(state, patience):
             break
         if before_epoch is not None:
-            before_epoch(epoch)
+            before_epoch(epoch, state["history"])
         with progress.task(f"{label or network.name} epoch {epoch + 1}/{epochs}", steps) as advance:
-            row = _mean(network.train_on_batch, train(epoch), advance, progress, met)
+            row = _mean(step, train(epoch), advance, progress, met)
+            raw = _average(network)
             with progress.part("validation"):
                 tested = _mean(network.test_on_batch, validation(), None)
             row = {"epoch": epoch + 1, **row, **{f"val_{name}": value for name, value in tested.items()}}
+            if after_epoch is not None and np.isfinite(row["loss"]):
+                row |= after_epoch(epoch)
             advance(0, **{name: row[name] for name in ("loss", "val_loss") if name in row})
         state["history"].append(row)
         if not np.isfinite(row["loss"]):
@@ -96,7 +107,9 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
             state["best_epoch"] = epoch + 1
             state["best_value"] = None if epoch < settle else value
             best = [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.weights]
-        _checkpoint(path, network, state, best)
+        for variable, array in zip(network.trainable_variables, raw, strict=False):
+            variable.assign(array)
+        _checkpoint(path, variables, state, best)
         if logger is not None:
             logger.on_epoch_end(epoch, row)
     for variable, array in zip(network.weights, best, strict=True):
@@ -104,14 +117,23 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     return Fitted(tuple(state["history"]), state["best_epoch"])
 
 
-def _trace(network: Network, train: Callable[[int], Iterable[Batch]], validation: Callable[[], Iterable[Batch]]
-           ) -> None:
+def _average(network: Network) -> list[np.ndarray]:
+    """Put the averaged weights in place, where the optimizer keeps such; gives the others back, else nothing."""
+    if not network.optimizer.use_ema:
+        return []
+    raw = [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.trainable_variables]
+    network.optimizer.finalize_variable_values(network.trainable_variables)
+    return raw
+
+
+def _trace(train_step: Any, test_step: Any, train: Callable[[int], Iterable[Batch]],
+           validation: Callable[[], Iterable[Batch]]) -> None:
     """Step once through every shape of batch, in the order of the first epoch.
 
     TensorFlow compiles a step for general shapes once it has met a second one, and rounds otherwise there. A resumed
     training must compile in the order of the one that was stopped; what the steps change is overwritten after it.
     """
-    for step, batches in ((network.train_on_batch, train(0)), (network.test_on_batch, validation())):
+    for step, batches in ((train_step, train(0)), (test_step, validation())):
         seen: set[tuple[tuple[int, ...], ...]] = set()
         for batch in batches:
             shapes = _shapes(batch)
@@ -156,21 +178,16 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
     return {name: total / count for name, total in sums.items()}
 
 
-def _variables(network: Network) -> list[Any]:
-    # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
-    return [*network.variables, *network.optimizer.variables]
-
-
-def _checkpoint(path: Path, network: Network, state: dict[str, Any], best: list[np.ndarray]) -> None:
-    arrays = {f"now{i:04d}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(_variables(network))}
+def _checkpoint(path: Path, variables: list[Any], state: dict[str, Any], best: list[np.ndarray]) -> None:
+    arrays = {f"now{i:04d}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(variables)}
     arrays |= {f"best{i:04d}": value for i, value in enumerate(best)}
     arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     write_aside(path, arrays)
 
 
-def _resume(path: Path, network: Network) -> tuple[dict[str, Any], list[np.ndarray]]:
+def _resume(path: Path, variables: list[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
     with np.load(path, allow_pickle=False) as arrays:
-        for i, variable in enumerate(_variables(network)):
+        for i, variable in enumerate(variables):
             variable.assign(arrays[f"now{i:04d}"])
         best = [arrays[name] for name in sorted(arrays.files) if name.startswith("best")]
         state: dict[str, Any] = json.loads(arrays["state"].tobytes())

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from textvae.nn.network import Network
+from textvae.nn.network import Network, sum_at_real_tokens
 from textvae.nn.transformer import Block, positions
 
 PAD, SPECIAL = 0, 4  # the first four ids have no word vector
@@ -102,15 +102,12 @@ class WordTransformer(Network):
         return self._nll(inputs, False)
 
     def _nll(self, inputs: dict[str, Any], training: bool) -> Any:
-        target, table = inputs["target"], self._table()
-        batch, time = ops.shape(target)[0], ops.shape(target)[1]
-        places = inputs.get("positions", ops.arange(batch * time, dtype="int32"))
-        outputs = ops.reshape(self._outputs(inputs["decoder"], table, training), (-1, self.width))
-        logits = self._logits(ops.take(outputs, places, axis=0), table)
-        target = ops.take(ops.reshape(target, (-1,)), places)
-        losses = keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
-        losses = losses * ops.cast(ops.not_equal(target, PAD), "float32")
-        return ops.segment_sum(losses, places // time, num_segments=batch)
+        table = self._table()
+
+        def loss(outputs: Any, target: Any) -> Any:
+            return keras.losses.sparse_categorical_crossentropy(target, self._logits(outputs, table), from_logits=True)
+
+        return sum_at_real_tokens(loss, self._outputs(inputs["decoder"], table, training), inputs)
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """``nll`` in nats per sequence, and ``predictions``: how many tokens that counts, the end included."""

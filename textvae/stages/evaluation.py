@@ -1,6 +1,7 @@
 """Measure a run on its test split, and write the report."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ NO_TEST = ("There is no test split, so nothing was measured. Set tokens.test abo
            "folder, and run again.")
 # What the report shows together; a metric belongs to the first section that a beginning of its name stands under.
 SECTIONS = {
-    "Likelihood": ("test_", "reconstruction", "kl", "elbo", "iw"),
+    "Likelihood": ("test_", "reconstruction", "kl", "elbo", "iw", "lm_", "autoencoder_"),
     "Latent space": ("mutual_information", "active_units", "kl_per_dimension"),
     "Samples from the prior": ("sample_", "real_"),
     "Variations": ("variation_", "other_", "source_", "shuffled_"),
@@ -26,12 +27,13 @@ SECTIONS = {
 # What a transformer over latents must beat; the names are those of ``stages.latent_transformer.evaluate``.
 RULES = {"mean": "the training split's mean", "copy": "the latent before", "context": "the mean of the latents before",
          "ridge": "ridge regression on the latent before"}
-CAPITALS = {"bleu", "elbo", "iw", "kl", "mse", "nll", "pca", "ppl", "svd", "vae"}
+CAPITALS = {"bleu", "elbo", "iw", "kl", "lm", "mse", "nll", "pca", "ppl", "svd", "vae"}
 
 
 def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors, sequence_vae: TrainedNetwork,
-        latents: Latents, latent_transformer: TrainedNetwork, word_transformer: TrainedNetwork, *, seed: int,
-        progress: Progress, scratch: Path) -> Evaluation:
+        latents: Latents, latent_transformer: TrainedNetwork, word_transformer: TrainedNetwork,
+        language_model: TrainedNetwork, autoencoder: TrainedNetwork, *, seed: int, progress: Progress,
+        scratch: Path) -> Evaluation:
     """Compute every metric of ``textvae.evaluate`` on the test split, never on another.
 
     Args:
@@ -41,6 +43,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         sequence_vae: The model.
         latents: Its posteriors, rows aligned with ``tokens``.
         latent_transformer, word_transformer: The other models.
+        language_model, autoencoder: What the sequence VAE is held against, where they were trained.
         seed: Parent of every seed used.
         progress: Who watches.
         scratch: Not used.
@@ -53,7 +56,8 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
 
     subject = Subject(config, tokens, compressed, latents, Writer.of(tokens, sequence_vae), seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
-                ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot)]
+                ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),
+                ("Language model", language_model.plot), ("Autoencoder", autoencoder.plot)]
     found: Metrics = {}
     texts: dict[str, Any] = {"samples": [], "reconstructions": [], "variations": [], "interpolations": []}
     usage: list[tuple[str, bytes]] = []
@@ -62,7 +66,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
             found |= evaluate.likelihood(subject)
             advance()
             rebuilt, texts["reconstructions"] = evaluate.reconstruction(subject)
-            found |= rebuilt
+            found |= rebuilt | _baselines(subject, language_model, autoencoder)
             advance()
             judge = evaluate.Judge.of_training(subject)
             sampled, texts["samples"], lengths = evaluate.samples(subject, judge)
@@ -81,6 +85,31 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         texts["samples"] = evaluate.sample_rows(subject)
     report = render(found, texts, _facts(subject, sequence_vae, latent_transformer), pictures, usage)
     return Evaluation(found, texts, report)
+
+
+def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: TrainedNetwork) -> Metrics:
+    """The language model and the autoencoder of the sequence VAE's size, on the same test sequences."""
+    from textvae.stages import word_transformer as stage
+    from textvae.writer import Writer
+
+    found: Metrics = {}
+    over, seed = f"over the same {len(subject.rows):,} test sequences", subject.child("bootstrap")
+    if language_model.weights:
+        nats = stage.scores(language_model, subject.tokens, subject.rows)
+        predictions = subject.tokens.lengths[subject.rows] + 1.0
+        what = (f"an {language_model.settings['cell'].upper()} language model with the decoder's sizes, dropout "
+                f"{language_model.settings['dropout']:g}")
+        found["lm_nll"] = evaluate.entry(metrics.mean(nats, seed=seed), "nats/sequence", f"-log p(x) of {what}, {over}")
+        found["lm_ppl"] = evaluate.entry(metrics.ratio(nats, predictions, seed=seed, exponential=True), "perplexity",
+                                         "exp of the same per prediction")
+    if autoencoder.weights:
+        other = replace(subject, writer=Writer.of(subject.tokens, autoencoder))
+        own, _ = evaluate.reconstruction(other)
+        for name in ("bleu", "exact"):
+            found[f"autoencoder_{name}"] = {
+                **own[f"reconstruction_{name}"],
+                "definition": f"a plain autoencoder of the same size: {own[f'reconstruction_{name}']['definition']}"}
+    return found
 
 
 def _others(subject: Subject, compressed: CompressedVectors, latent_transformer: TrainedNetwork,
@@ -187,7 +216,7 @@ def _facts(subject: Subject, sequence_vae: TrainedNetwork, latent_transformer: T
 
 
 def _usage(subject: Subject, found: Metrics, sampled: np.ndarray) -> list[tuple[str, bytes]]:
-    mean, _ = subject.posterior
+    mean = subject.posterior["mean"]
     lengths = np.array([len(sequence) for sequence in subject.sequences])
     active = np.var(mean, axis=0, dtype=np.float64) > metrics.ACTIVE
     return [("KL per latent dimension", plots.kl_per_dimension(np.array(found["kl_per_dimension"]["value"]), active)),

@@ -20,9 +20,10 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
 
     network = restore(sequence_vae.kind, sequence_vae.settings, sequence_vae.weights)
     sequences = [tokens.sequence(row) for row in range(len(tokens))]
+    label = tokens.label_places(network.labels) if network.labels else None
     with progress.task("encoding", len(tokens)) as advance:
-        mean, log_var = nn.batching.encode(nn.Compiled(network, network.posterior), sequences, network.latent,
-                                           config.batch_size, advance)
+        q = nn.batching.encode(nn.Compiled(network, network.posterior), sequences, config.batch_size, label, advance)
+    mean, log_var = q["mean"], q["log_var"]
     split = "validation" if len(tokens.rows("validation")) else "train"
     rows = tokens.rows(split)[:MOST]
     found = {"split": split, "sequences": len(tokens),

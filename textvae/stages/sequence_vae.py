@@ -1,8 +1,9 @@
 """Train the sequence VAE on token ids, starting from the compressed word vectors."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
 
+# Settings that the network takes as they are.
+OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "decoder", "skip", "hidden", "latent", "dropout",
+              "embedding_dropout", "weight_drop", "layer_norm", "posterior", "mean_gamma", "concentration",
+              "categories", "relaxation", "prior", "components", "free_bits", "free_bits_over", "smooth")
+UNLABELLED = 0.1  # share of labels that training keeps back
+WATCHED = 2000  # validation sequences whose MI is looked at after each epoch: its cost grows with their square
+COLLAPSED = 0.5  # nats of MI under which z says next to nothing: a latent transformer needs 2
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
 
 
@@ -32,9 +40,9 @@ class Region:
     applies: np.ndarray
 
 
-def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, compressed: CompressedVectors, *,
-        seed: int, progress: Progress, scratch: Path) -> TrainedNetwork:
-    """Train the network of ``textvae.nn.SequenceVAE``.
+def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | None,
+        compressed: CompressedVectors | None, *, seed: int, progress: Progress, scratch: Path) -> TrainedNetwork:
+    """Train the network of ``textvae.nn.SequenceVAE``; vectors that ``config.vectors`` does not name may be None.
 
     Returns:
         Kind ``"sequence_vae"``; its metrics are of the validation split.
@@ -44,20 +52,22 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
     """
     import keras
 
-    from textvae import nn, plots
+    from textvae import metrics, nn, plots
+    from textvae.evaluate.information import information
+    from textvae.nn.aggressive import MOST, Aggressive
     from textvae.nn.training import fit
     from textvae.nn.weights import gather
 
     logger = _tensorboard(config.tensorboard)
     regions = [_region(constraint, tokens) for constraint in config.constraints]
-    start = {"compressed": compressed.vectors, "full": word_vectors.vectors, "none": None}[config.vectors]
+    of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
+    start = None if of_words is None else of_words.vectors
+    _check(config)
     network = nn.NETWORKS["sequence_vae"](
         vocabulary=tokens.vocabulary_size, embedding=config.embedding if start is None else start.shape[1],
-        hidden=config.hidden, latent=config.latent,
-        max_length=int(tokens.lengths.max(initial=1)), encoder=config.encoder, decoder=config.decoder,
-        dropout=config.dropout, free_bits=config.free_bits,
+        max_length=int(tokens.lengths.max(initial=1)), labels=list(config.labels),
         constraints=[{"name": c.name, "kind": c.kind, "threshold": c.threshold} for c in config.constraints],
-        seed=child(seed, "weights"))
+        **{name: getattr(config, name) for name in OF_NETWORK}, seed=child(seed, "weights"))
     if start is not None:
         network.embedding.embeddings.assign(_scaled(start, keras.ops.convert_to_numpy(network.embedding.embeddings)))
     rows = {split: tokens.rows(split) for split in ("train", "validation")}
@@ -71,60 +81,87 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors, co
             raise ConfigError(f"sequence_vae.softmax_samples is {config.softmax_samples}, and the vocabulary has "
                               f"{tokens.vocabulary_size} tokens", "set it to 0, which takes them all")
         chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), config.softmax_samples)
-    # The step size falls to a tenth along a cosine, so that the last epochs settle instead of wandering.
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs, alpha=0.1)
-    network.compile(optimizer=keras.optimizers.Adam(schedule, global_clipnorm=config.clip or None),
-                    jit_compile=jit)
+    network.compile(optimizer=_optimizer(config, steps), jit_compile=jit)
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
-    ramp = config.pretrain_epochs + config.warmup_epochs
+    ramp = config.pretrain_epochs + (config.warmup_epochs if config.anneal in ("linear", "cyclical") else 0)
+    beta = 0.0 if config.anneal == "none" else config.beta
     encode = nn.Compiled(network, network.posterior)
+    read = nn.Compiled(network, network.parameters)
+    label = _label_of(config.labels, tokens)
+    applies = np.stack([region.applies for region in regions], axis=1) if regions else np.zeros((len(tokens), 0), "f4")
 
-    def before_epoch(epoch: int) -> None:
+    def training(epoch: int, name: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
+        return batches(tokens, rows["train"], config.batch_size, applies, label=label, widths=widths,
+                       noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
+                              "shuffle": config.noise_shuffle},
+                       word_dropout=config.word_dropout, chances=chances,
+                       rng=np.random.default_rng(child(seed, f"{name}-{epoch}")))
+
+    trainer = None
+    if config.aggressive:
+        trainer = Aggressive(network, [network.encoder, network.family], _optimizer(config, steps * MOST),
+                             lambda epoch: training(epoch, "inner"), jit=jit)
+
+    def before_epoch(epoch: int, history: list[dict[str, float]]) -> None:
         if epoch == config.pretrain_epochs > 0:
             for variable in _decoder_variables(network):
                 variable.assign(fresh[variable.path])
-        rise = min(1.0, max(0, epoch + 1 - config.pretrain_epochs) / max(1, config.warmup_epochs + 1))
-        network.beta.assign(config.beta * rise)
+        network.beta.assign(config.beta * kl_weight(config, epoch))
+        if config.schedule == "plateau":
+            network.optimizer.learning_rate.assign(config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp))
+        if trainer is not None:
+            gained = [row["val_mi"] for row in history[config.pretrain_epochs:] if "val_mi" in row]
+            trainer.start(epoch, on=not any(late < early for early, late in pairwise(gained)))
         if regions:
             network.centres.assign(np.stack([_centre(encode, region.texts) for region in regions]))
-            # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
-            network.penalty_weights.assign([r.config.weight if epoch >= ramp else 0.0 for r in regions])
+            network.penalty_weights.assign([_penalty_weight(region.config, epoch, ramp) for region in regions])
+
+    watched = [np.array(tokens.sequence(row)) for row in rows["validation"][:WATCHED]]
+
+    def after_epoch(epoch: int) -> dict[str, float]:
+        if not watched:
+            return {}
+        q = nn.batching.encode(read, watched, 256, None if label is None else label[rows["validation"][:WATCHED]])
+        mi = float(information(network, q, seed=child(seed, "mi")).mean())
+        active = int((q["mean"].var(axis=0) > metrics.ACTIVE).sum())
+        if epoch >= ramp and beta > 0 and mi < COLLAPSED:
+            progress.say(f"sequence_vae: collapsing after epoch {epoch + 1}: z says {mi:.2f} nats about a text (MI), "
+                         f"and {active} of {network.latent} dimensions are in use. {_remedy(config)}")
+        return {"val_mi": mi, "val_active_units": active}
 
     def monitor(row: dict[str, float]) -> float:
         penalties = sum(c.weight * row[f"val_constraint_{c.name}"] for c in config.constraints)
-        return row["val_reconstruction"] + config.beta * row["val_kl_free"] + penalties
+        return row["val_reconstruction"] + beta * row["val_kl_free"] + penalties
 
-    applies = np.stack([region.applies for region in regions], axis=1) if regions else np.zeros((len(tokens), 0), "f4")
     fitted = fit(
-        network,
-        lambda epoch: batches(tokens, rows["train"], config.batch_size, applies, widths=widths, noise=config.noise,
-                              word_dropout=config.word_dropout, chances=chances,
-                              rng=np.random.default_rng(child(seed, f"epoch-{epoch}"))),
-        lambda: batches(tokens, rows["validation"], config.batch_size, applies, widths=widths),
+        network, training,
+        lambda: batches(tokens, rows["validation"], config.batch_size, applies, label=label, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
-        monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch, logger=logger)
+        monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch,
+        after_epoch=after_epoch, trainer=trainer, logger=logger)
     if regions:
         network.centres.assign(np.stack([_centre(encode, region.texts) for region in regions]))
     best = {name: value for name, value in fitted.best.items() if name.startswith("val_")}
-    metrics = {**best, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
-               "parameters": network.count_params()}
+    found = {**best, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
+             "parameters": network.count_params()}
     if best:  # empty where there is no validation split
-        metrics["val_elbo_nll"] = best["val_reconstruction"] + best["val_kl"]
-    return TrainedNetwork("sequence_vae", network.settings, gather(network), metrics, fitted.history,
+        found["val_elbo_nll"] = best["val_reconstruction"] + best["val_kl"]
+    return TrainedNetwork("sequence_vae", network.settings, gather(network), found, fitted.history,
                           plots.history(fitted.history, title="sequence_vae"))
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
-            widths: Sequence[int] | None = None, noise: float = 0.0, word_dropout: float = 0.0,
-            chances: np.ndarray | None = None, rng: np.random.Generator | None = None
-            ) -> Iterator[dict[str, np.ndarray]]:
+            label: np.ndarray | None = None, widths: Sequence[int] | None = None,
+            noise: dict[str, Any] | None = None, word_dropout: float = 0.0, chances: np.ndarray | None = None,
+            rng: np.random.Generator | None = None) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; with an rng shuffled and noised, without one in order and clean.
 
     Args:
         rows: int64 [n], which sequences.
         applies: float32 [sequences, constraints].
+        label: int32 [sequences], as the network takes them.
         widths: What batches may be wide, as ``fit_widths`` chooses; None takes those of ``textvae.nn.batching``.
-        noise: Share of the encoder's tokens deleted.
+        noise: What ``textvae.nn.noise.noised`` takes, for the encoder's tokens.
         word_dropout: Share of the decoder's input tokens that become the unknown token.
         chances: For a sampled softmax: from ``sampled_softmax.inclusion``; needs an rng.
 
@@ -134,6 +171,7 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
     """
     from textvae.nn import sampled_softmax
     from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, teacher_forced
+    from textvae.nn.noise import noised
 
     widths = widths or WIDTHS
     lengths = tokens.lengths[rows]
@@ -143,20 +181,102 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
         arrays["positions"] = real_positions(arrays["target"], room)
         if rng is not None:
-            sequences = [sequence[_kept(len(sequence), noise, rng)] for sequence in map(tokens.sequence, chosen)]
+            sequences = [noised(tokens.sequence(row), rng, **(noise or {})) for row in chosen]
             arrays["encoder"] = pad(sequences, width)
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
             if chances is not None:
                 arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
+        if label is not None:
+            # Now and then a label is kept back, so that a text can be read without one.
+            hidden = rng is not None and rng.random(len(chosen)) < UNLABELLED
+            arrays["label"] = np.where(hidden, 0, label[chosen]).astype(np.int32)
         yield {**arrays, "applies": applies[chosen]}
 
 
-def _kept(length: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-    kept = rng.random(length) >= noise
-    if not kept.any():
-        kept[rng.integers(length)] = True
-    return kept
+def kl_weight(config: SequenceVAEConfig, epoch: int) -> float:
+    """The share of ``beta`` that the KL has in an epoch, from 0.
+
+    Example:
+        >>> rising = SequenceVAEConfig(pretrain_epochs=1, warmup_epochs=3)
+        >>> [kl_weight(rising, epoch) for epoch in range(6)]
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+    after = epoch - config.pretrain_epochs
+    if after < 0 or config.anneal == "none":
+        return 0.0
+    if config.anneal == "constant" or after >= config.warmup_epochs:
+        return 1.0
+    if config.anneal == "linear":
+        return (after + 1) / (config.warmup_epochs + 1)
+    length = config.warmup_epochs / config.cycles
+    return min(1.0, 2 * ((after % length) + 1) / (length + 1))
+
+
+def _penalty_weight(constraint: ConstraintConfig, epoch: int, ramp: int) -> float:
+    # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
+    after = epoch - (ramp if constraint.start < 0 else constraint.start)
+    return constraint.weight * min(1.0, (after + 1) / (constraint.rise + 1)) if after >= 0 else 0.0
+
+
+def _plateaus(history: list[dict[str, float]], monitor: Callable[[dict[str, float]], float], ramp: int) -> int:
+    """Epochs after the KL's rise that were no better than the best before them."""
+    values = [monitor(row) for row in history[ramp:] if "val_loss" in row]
+    return sum(value >= min(values[:i]) for i, value in enumerate(values) if i)
+
+
+def _optimizer(config: SequenceVAEConfig, steps: int) -> Any:
+    import keras
+
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        # So that the last epochs settle instead of wandering.
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * config.epochs, alpha=0.1)
+    more: dict[str, Any] = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
+    more["global_clipnorm"] = config.clip or None
+    if config.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **more)
+    return keras.optimizers.Adam(rate, **more)
+
+
+def _check(config: SequenceVAEConfig) -> None:
+    """Refuse settings that cannot go together."""
+    gaussian = config.posterior in ("gaussian", "full")
+    for wrong, says, hint in (
+            (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
+             f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
+            (config.free_bits > 0 and config.free_bits_over == "dimension"
+             and (config.prior != "standard" or config.posterior in ("full", "vmf")),
+             f"free bits per dimension need a KL per dimension, which posterior {config.posterior!r} with prior "
+             f"{config.prior!r} has not", 'free_bits_over = "total", or free_bits = 0'),
+            (config.posterior == "vmf" and config.latent < 2, "a von Mises-Fisher posterior needs latent 2 or more",
+             ""),
+            (config.mean_gamma > 0 and not gaussian, f"mean_gamma is of Gaussian posteriors, not {config.posterior!r}",
+             "set it to 0"),
+            (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
+             "set bidirectional = false")):
+        if wrong:
+            raise ConfigError(f"sequence_vae: {says}", hint)
+
+
+def _remedy(config: SequenceVAEConfig) -> str:
+    """The first of the known remedies that is not in use."""
+    if not config.free_bits and not config.mean_gamma:
+        return "Set sequence_vae.free_bits to 0.25, or mean_gamma to 0.6."
+    if not config.pretrain_epochs:
+        return "Set sequence_vae.pretrain_epochs to 5."
+    return "Raise sequence_vae.free_bits, or lower beta."
+
+
+def _label_of(labels: Sequence[str], tokens: Tokens) -> np.ndarray | None:
+    if not labels:
+        return None
+    known = {label for own in tokens.post_labels for label in own}
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise ConfigError(f"sequence_vae.labels: no post has the label {unknown[0]!r}",
+                          f"labels are: {', '.join(sorted(known)[:20])}" if known else "the corpus has no labels")
+    return tokens.label_places(labels)
 
 
 def _scaled(vectors: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -167,16 +287,14 @@ def _scaled(vectors: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _decoder_variables(network: Any) -> list[Any]:
-    layers = (network.start, network.decoder, network.narrow)
-    return [variable for layer in layers for variable in layer.weights]
+    layers = (network.start, network.decoder, network.norm, network.narrow)
+    return [variable for layer in layers if layer is not None for variable in layer.weights]
 
 
 def _centre(encode: Any, texts: list[np.ndarray]) -> np.ndarray:
-    from textvae.nn.batching import pad, plan
+    from textvae.nn import batching
 
-    means = [encode.run(ids=pad([texts[i] for i in rows], width))[0]
-             for rows, width in plan(np.array([len(text) for text in texts]), 128)]
-    return np.asarray(np.concatenate(means).mean(axis=0), np.float32)
+    return np.asarray(batching.encode(encode, texts, 128)["mean"].mean(axis=0), np.float32)
 
 
 def _region(constraint: ConstraintConfig, tokens: Tokens) -> Region:
