@@ -1,7 +1,7 @@
 """Train the word transformer on token ids over the compressed word vectors."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,7 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
     Raises:
         ConfigError: ``width`` is not a multiple of ``heads``.
     """
-    from textvae import nn, plots
-    from textvae.nn.training import fit
-    from textvae.nn.weights import gather
+    from textvae import nn
 
     if config.width % config.heads:
         raise ConfigError(f"word_transformer.width is {config.width}, not a multiple of its {config.heads} heads",
@@ -44,15 +42,35 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
     network = nn.NETWORKS["word_transformer"](
         vocabulary=tokens.vocabulary_size, latent=compressed.vectors.shape[1], layers=config.layers,
         width=config.width, heads=config.heads, dropout=config.dropout, seed=child(seed, "weights"))
-    train, validation = tokens.rows("train"), tokens.rows("validation")
     network.start(compressed.vectors, tokens.counts("train", ends=True))
-    steps = -(-len(train) // config.batch_size)
+    return train(network, config, tokens, adamw, seed=seed, progress=progress, scratch=scratch)
+
+
+def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float, int], Any], *, seed: int,
+          progress: Progress, scratch: Path) -> TrainedNetwork:
+    """Train a network that predicts the next token.
+
+    Args:
+        network: Built, not compiled; its terms are ``nll`` and ``predictions``.
+        config: Has ``batch_size``, ``learning_rate``, ``epochs`` and ``patience``.
+        tokens: What to learn.
+        optimizer: Learning rate and all steps of the training -> a keras optimizer.
+
+    Returns:
+        Of the network's kind; its metrics are of the validation split.
+    """
+    from textvae import nn, plots
+    from textvae.nn.training import fit
+    from textvae.nn.weights import gather
+
+    rows, validation = tokens.rows("train"), tokens.rows("validation")
+    steps = -(-len(rows) // config.batch_size)
     most = nn.batching.most_widths(steps * config.epochs, network.takes_xla)
-    widths = nn.batching.fit_widths(tokens.lengths[train], most)
-    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=network.takes_xla)
+    widths = nn.batching.fit_widths(tokens.lengths[rows], most)
+    network.compile(optimizer=optimizer(config.learning_rate, steps * config.epochs), jit_compile=network.takes_xla)
     fitted = fit(
         network,
-        lambda epoch: batches(tokens, train, config.batch_size,
+        lambda epoch: batches(tokens, rows, config.batch_size,
                               np.random.default_rng(child(seed, f"epoch-{epoch}")), widths=widths),
         lambda: batches(tokens, validation, config.batch_size, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress)
@@ -62,7 +80,7 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         nll, predictions = fitted.best["val_nll"], fitted.best["val_predictions"]
         metrics |= {"val_nll": nll, "val_perplexity": math.exp(nll / predictions)}
     return TrainedNetwork(network.kind, network.settings, gather(network), metrics, fitted.history,
-                          plots.history(fitted.history, title="word_transformer"))
+                          plots.history(fitted.history, title=network.kind))
 
 
 def perplexity(trained: TrainedNetwork, tokens: Tokens, split: str, *, batch_size: int = 64) -> dict[str, Any]:
