@@ -54,7 +54,8 @@ def _rows(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             pairs = list(zip(nll, base, strict=False))  # the base is trained first, and may be one seed ahead
             own, other = ({"median": mean(pair[i] for pair in pairs), "min": min(pair[i] for pair in pairs),
                            "max": max(pair[i] for pair in pairs)} for i in (0, 1))
-            yield {"work": f"validation NLL after {len(runs[0]['nll'])} epochs, {variant}; mean of {len(nll)} seeds",
+            yield {"work": f"validation NLL after {len(runs[0]['nll'])} epochs, {variant}; mean of {len(nll)} of "
+                           f"{len(SEEDS)} seeds",
                    "unit": "nats", "ours": brief(variant, own), "yardstick": brief(BASE, other),
                    **verdict("change", own["median"] / other["median"] - 1, [one / two - 1 for one, two in pairs],
                              WITHIN, WITHIN)}
