@@ -12,6 +12,7 @@ import pytest
 
 from textvae import evaluate, metrics
 from textvae.config import EvaluationConfig
+from textvae.constraints import Region
 from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
 from textvae.errors import StoreError
 from textvae.evaluate import Judge, Subject
@@ -287,6 +288,90 @@ def test_the_report_needs_nothing_outside_itself():
 @pytest.mark.parametrize(("value", "shown"), [(0.5, "0.5"), (12345.6, "12,346"), (math.nan, "–"), (-2.0, "-2")])
 def test_numbers_read_well(value: float, shown: str):
     assert evaluation.number(value) == shown
+
+
+# -- constraints, labels and paths -----------------------------------------------------------------------------
+
+MOODS = ["good", "bad"]
+
+
+def moods(train: int = 60, test: int = 12) -> Tokens:
+    """Sentences that a word tells apart, each a post with its mood; the first ``train`` of them are trained on."""
+    texts = [f"{TEST[i % 5]} {MOODS[i % 2]}" for i in range(train + test)]
+    words = tokenizer.train(texts, level="whitespace", vocabulary=300)
+    ids = [np.array(words.encode(text), np.int32) for text in texts]
+    rows = np.arange(len(texts), dtype=np.int32)
+    return Tokens(ids=np.concatenate(ids), offsets=np.cumsum([0, *map(len, ids)]).astype(np.int64), post=rows,
+                  position=np.zeros_like(rows), split=np.where(rows < train, 0, 2).astype(np.uint8),
+                  post_ids=tuple(map(str, rows)), post_labels=tuple((f"mood={MOODS[row % 2]}",) for row in rows),
+                  tokenizer=words.to_json())
+
+
+class Moody(ScriptedWriter):
+    """Writes what is good in three of four samples and in every variation; good texts lie at 0, bad ones at 3."""
+
+    constraints = ({"name": "glad", "kind": "near", "threshold": 1.0, "label": "mood=good", "keyword": ""},
+                   {"name": "no dogs", "kind": "far", "threshold": 4.0, "label": "", "keyword": "DOG"})
+    labels = ("mood=bad",)
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer.load(tokens.tokenizer)
+
+    def texts(self, sequences: list[Any]) -> list[str]:
+        return [self.tokenizer.decode(ids) for ids in sequences]
+
+    def region(self, name: str) -> Region:
+        own = next(own for own in self.constraints if own["name"] == name)
+        return Region(np.zeros(2, np.float32), own["kind"], own["threshold"])
+
+    def sample(self, n: int, **kwargs: Any) -> list[Any]:
+        return [SimpleNamespace(text=f"the cat ran {MOODS[i % 4 == 3]}") for i in range(n)]
+
+    def vary_many(self, texts: list[str], n: int, **kwargs: Any) -> list[list[Any]]:
+        return [[SimpleNamespace(text=text.replace("bad", "good"))] * n for text in texts]
+
+
+def test_constraints_are_held_against_held_out_text_and_an_independent_classifier():
+    tokens = moods()
+    good = np.array(["mood=good" in labels for labels in tokens.post_labels])
+    mean = np.where(good, 0.0, 3.0)[:, None].repeat(2, axis=1)
+    found = evaluate.constraints(subject(Moody(tokens), tokens=tokens, mean=mean))
+    got = values(found)
+    assert got["classifier_mood"] == 1.0
+    assert (got["inside_glad_matching"], got["inside_glad_others"]) == (1.0, 0.0)
+    dogs = sum("dog" in text for text in subject(Moody(tokens), tokens=tokens).texts)
+    assert f"of {dogs} test sequences with 'DOG'" in found["inside_no dogs_matching"]["definition"]
+    assert (got["judged_glad"], got["judged_mood=bad"]) == (0.75, 0.25)
+    assert got["turned_glad"] == 1.0 and got["turned_mood=bad"] == 0.0
+    assert 50 < got["turned_glad_bleu"] < 100, "a word of each is another"
+    assert 0 < got["judged_glad_distinct_2"] < 1
+    assert "judged_no dogs" not in got, "there is no classifier of a keyword"
+
+
+def test_a_label_with_one_value_needs_no_classifier():
+    tokens = replace(moods(), post_labels=(("mood=good",),) * 72)
+    got = values(evaluate.constraints(subject(Moody(tokens), tokens=tokens)))
+    assert "classifier_mood" not in got and "inside_glad_matching" in got and "inside_glad_others" not in got
+
+
+def test_a_path_that_changes_evenly_is_told_from_a_jump():
+    class Even(ScriptedWriter):
+        def interpolate(self, a: str, b: str, steps: int, *, seed: int) -> list[str]:
+            return [" ".join(["new"] * i + ["old"] * (steps - i)) for i in range(steps)]
+
+    class Jump(ScriptedWriter):
+        def interpolate(self, a: str, b: str, steps: int, *, seed: int) -> list[str]:
+            return [a] * (steps // 2) + [b] * (steps - steps // 2)
+
+    class Still(ScriptedWriter):
+        def interpolate(self, a: str, b: str, steps: int, *, seed: int) -> list[str]:
+            return [a] * steps
+
+    even, jump = (values(evaluate.paths(subject(writer()))) for writer in (Even, Jump))
+    assert even == {"path_largest_step": pytest.approx(1 / 8), "path_texts": 1.0}
+    assert jump == {"path_largest_step": 1.0, "path_texts": pytest.approx(2 / 9)}
+    assert evaluate.paths(subject(Still())) == {}
 
 
 # -- the stage -------------------------------------------------------------------------------------------------

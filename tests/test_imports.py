@@ -26,9 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": set(),
     "nn": BASE,
     "decoding": {"nn", *BASE},
-    "writer": {"data", "decoding", "nn", "text", *BASE},
+    "constraints": {"config", "data", "errors", "text"},
+    "writer": {"constraints", "data", "decoding", "nn", "text", *BASE},
 }
-MAY_IMPORT["evaluate"] = {"config", "data", "decoding", "metrics", "nn", "plots", "text", "writer", *BASE}
+MAY_IMPORT["evaluate"] = {"config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text", "writer",
+                          *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
 MAY_IMPORT |= {
     "manifests": {"errors"},

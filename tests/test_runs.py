@@ -207,3 +207,19 @@ def test_status_counts(three: Store, tmp_path: Path):
                     "artefacts": 17}
     empty = runs.status(Store(tmp_path / "models", "new"))
     assert (empty.current, empty.latest, empty.runs, empty.artefacts, empty.bytes) == (None, None, 0, 0, 0)
+
+
+def test_a_run_that_stopped_early_cannot_be_measured(fakes: Fakes, posts: Path, store: Store):
+    runs.execute(tiny(posts), store, until="sequence_vae")
+    with pytest.raises(StoreError, match="has no latents"):
+        runs.evaluate(store)
+
+
+def test_an_older_run_is_measured_by_its_own_settings(three: Store):
+    run, done = runs.evaluate(three, 1)
+    assert (run.number, done.ran, done.key) == (1, False, run.stages["evaluation"]["key"])
+    _, other = runs.evaluate(three, 1, ("evaluation.samples=7",))
+    assert other.ran and other.key != done.key
+    assert three.manifest("evaluation", other.key)["inputs"]["latents"]["key"] == run.stages["latents"]["key"]
+    assert runs.evaluate(three, 1, ("evaluation.samples=7",))[1].ran is False
+    assert number_of(runs.current(three)) == 3

@@ -261,6 +261,25 @@ def test_what_was_printed_can_be_read_again(first):
                        "--spherical", "--json").json) == 3
 
 
+def test_a_run_is_measured_again_without_being_changed(copied):
+    before = textvae("show", "quickstart", "evaluation", "--json", "--store", copied).json[0]
+    printed = textvae("evaluate", "quickstart", "--json", "--store", copied).json[0]
+    assert (printed["ran"], printed["key"], printed["run"]) == (False, before["key"], 1)
+    assert printed["metrics"] == before["metrics"] and Path(printed["report"]).is_file()
+    assert {"inside_cats_matching", "inside_cats_others"} <= printed["metrics"].keys()
+    more = textvae("evaluate", "quickstart", "--set", "evaluation.iw_samples=3", "--device", "cpu", "--json",
+                   "--store", copied).json[0]
+    assert more["ran"] and more["key"] != before["key"]
+    assert more["metrics"]["iw_nll"] != before["metrics"]["iw_nll"]
+    assert more["metrics"]["elbo_nll"] == before["metrics"]["elbo_nll"]
+    assert textvae("show", "quickstart", "evaluation", "--json", "--store", copied).json[0] == before
+    table = textvae("evaluate", "quickstart", "--store", copied)
+    assert table.code == 0 and "iw_nll" in table.out and "report.html" in table.out
+    for wrong in (("--set", "sequence_vae.beta=2"), ("--set", "evaluation.samples=no"), ("--run", "7")):
+        done = textvae("evaluate", "quickstart", *wrong, "--store", copied)
+        assert (done.code, done.out) == (1, "") and done.err.startswith("error: "), done.err
+
+
 @pytest.mark.parametrize("stage", NAMES)
 def test_a_flipped_byte_is_found_and_named(copied, stage):
     files = next((copied / "quickstart" / stage).iterdir()).iterdir()

@@ -68,14 +68,69 @@ def test_many_sources_keep_their_order(writer):
 def test_latents_are_moved_into_the_region(rows):
     z = np.array(rows, np.float32)
     centre = np.array([1, 2, 3], np.float32)
-    near = Writer._inside(z, Region(centre, "near", 2.0))
+    near = Region(centre, "near", 2.0).move_inside(z)
     assert (((near - centre) ** 2).sum(axis=1) <= 2.0 * 1.001).all()
     inside = ((z - centre) ** 2).sum(axis=1) < 2.0
     assert np.allclose(near[inside], z[inside], atol=1e-4)
     apart = ((z - centre) ** 2).sum(axis=1) > 1e-6
-    far = Writer._inside(z, Region(centre, "far", 2.0))
+    far = Region(centre, "far", 2.0).move_inside(z)
     assert (((far - centre) ** 2).sum(axis=1)[apart] >= 2.0 * 0.999).all()
-    assert Writer._inside(z, None) is z
+
+
+@pytest.mark.parametrize("family", [
+    {"posterior": "full"}, {"posterior": "vmf"}, {"posterior": "categorical", "categories": 4},
+    {"prior": "mixture", "components": 2}, {"prior": "vamp", "components": 2}, {"labels": ["mood=good"], "skip": True}])
+def test_every_family_writes(family):
+    from textvae import nn
+    from textvae.nn.weights import gather
+
+    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
+    network = nn.NETWORKS["sequence_vae"](vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
+                                          **family)
+    writer = Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)))
+    label = (family.get("labels") or [None])[0]
+    assert len(writer.vary(TEXTS[0], 3, seed=1, temperature=1.0, label=label)) == 3
+    assert len(writer.sample(3, seed=1, temperature=1.0, label=label)) == 3
+    assert len(writer.interpolate(*TEXTS[:2], 4, seed=1)) == 4
+    q = writer.posterior(writer.ids(TEXTS[:1]))
+    z = writer.draw(q, np.random.default_rng(1))
+    assert np.isfinite(writer.nats(q, z)).all()
+    assert np.isfinite(writer.log_weights(writer.ids(TEXTS[:1])[0], q, 5, np.random.default_rng(1))).all()
+
+
+def test_where_latents_lie_on_a_sphere_a_path_stays_on_it(monkeypatch):
+    from textvae import nn
+    from textvae.nn.weights import gather
+
+    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
+    network = nn.NETWORKS["sequence_vae"](vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
+                                          posterior="vmf")
+    writer = Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)))
+    seen = []
+    monkeypatch.setattr(writer, "decode", lambda z, **kwargs: seen.append(z) or [""] * len(z))
+    ends, _ = writer.encode(TEXTS[:2])
+    writer.interpolate(*TEXTS[:2], 5, seed=1)
+    writer.interpolate(*TEXTS[:2], 5, spherical=False, seed=1)
+    lengths = [np.linalg.norm(z, axis=1) for z in seen]
+    assert lengths[0] == pytest.approx(np.linspace(*np.linalg.norm(ends, axis=1), 5), rel=1e-4)
+    assert lengths[1][2] < lengths[0][2]
+
+
+def test_samples_that_read_back_inside_the_region_come_first(writer, monkeypatch):
+    # What is written is what the latent says it is: its first number, at random on either side of the border.
+    name = writer.constraints[0]["name"]
+    region = writer.region(name)
+    drawn = np.random.default_rng(0)
+
+    def posterior(sequences, label=None):
+        far = drawn.random((len(sequences), 1)) < 0.5
+        return {"mean": np.where(far, region.centre + 100.0, region.centre).astype(np.float32)}
+
+    monkeypatch.setattr(writer, "posterior", posterior)
+    found = writer.sample(12, seed=1, constraint=name)
+    inside = [one.constraints[name] <= region.threshold for one in found]
+    assert len(found) == 12 and sum(inside) >= 10 and inside == sorted(inside, reverse=True)
+    assert len(writer.sample(12, seed=1)) == 12
 
 
 def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):

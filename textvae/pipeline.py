@@ -48,7 +48,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork"),
     Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork"),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=2),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=3),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
@@ -189,6 +189,26 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
     return Result(finished, time.monotonic() - started, planning, runner.describe())
 
 
+def make(config: PipelineConfig, store: Store, name: str, inputs: dict[str, str], *, device: str = "auto",
+         precision: str = "auto", progress: Progress | None = None) -> Finished:
+    """Make the artefact of one stage from given artefacts, whatever the corpus is by now; kept if it is there.
+
+    Args:
+        config: The settings; of them only the stage's own section and the seed count.
+        store: Where the inputs are, and where it goes.
+        name: The stage.
+        inputs: stage -> key of what it takes.
+        device, precision, progress: As for ``run``.
+
+    Raises:
+        TextvaeError: As ``run``.
+    """
+    key, facts = _link(stage(name), config, inputs)
+    with store.lock():
+        (item,) = _judge([(key, facts)], store, ())
+        return _Runner(config, store, (device, precision), progress or Progress()).finish(item, facts)
+
+
 class _Runner:
     """Finishes one planned stage after the other."""
 
@@ -283,14 +303,18 @@ def _chain(config: PipelineConfig, until: str | None, force: tuple[str, ...]) ->
             raise ConfigError(f"stage {name} is forced, but --until {until} does not need it", "leave one of them out")
     chain: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in (row for row in STAGES if row.name in wanted):
-        section = getattr(config, row.name)
-        kept = {name: value for name, value in as_dict(section).items() if name not in UNKEYED.get(row.name, ())}
-        facts = {"stage": row.name, "version": row.version, "config": kept, "seed": config.seed,
-                 "inputs": {name: chain[name][0] for name in row.inputs}}
-        if row.name == "corpus":
-            facts["fingerprint"] = importlib.import_module("textvae.stages.corpus").fingerprint(section)
-        chain[row.name] = (manifests.sha256(json.dumps(facts, sort_keys=True))[:16], facts)
+        chain[row.name] = _link(row, config, {name: chain[name][0] for name in row.inputs})
     return list(chain.values())
+
+
+def _link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """The key of one stage, made from inputs of these keys, and the facts that it is the hash of."""
+    section = getattr(config, row.name)
+    kept = {name: value for name, value in as_dict(section).items() if name not in UNKEYED.get(row.name, ())}
+    facts = {"stage": row.name, "version": row.version, "config": kept, "seed": config.seed, "inputs": inputs}
+    if row.name == "corpus":
+        facts["fingerprint"] = importlib.import_module("textvae.stages.corpus").fingerprint(section)
+    return manifests.sha256(json.dumps(facts, sort_keys=True))[:16], facts
 
 
 def _judge(chain: list[tuple[str, dict[str, Any]]], store: Store, force: tuple[str, ...]) -> list[Planned]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from textvae import manifests, pipeline
-from textvae.config import PipelineConfig, as_dict
+from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import ConfigError, StoreError
-from textvae.pipeline import Result
+from textvae.pipeline import Finished, Result
 from textvae.progress import Progress
 from textvae.store import Problem, Store
 
@@ -192,6 +192,40 @@ def load(store: Store, stage: str, run: int | None = None) -> Any:
         raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
                          f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
     return store.load(stage, chosen.stages[stage]["key"], type_)
+
+
+def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = (), *, device: str = "auto",
+             precision: str = "auto", progress: Progress | None = None) -> tuple[Run, Finished]:
+    """Measure a run as it stands, with other settings of the evaluation or by newer code; the run stays as it is.
+
+    Args:
+        store: Where.
+        run: A run's number; the current run where None.
+        overrides: ``"evaluation.key=value"`` each.
+        device, precision, progress: As for ``pipeline.run``.
+
+    Returns:
+        The run, and the evaluation's artefact: a new one, or that of the run where nothing is different.
+
+    Raises:
+        ConfigError: A setting is unknown or not of the evaluation.
+        StoreError: There is no such run, or it lacks a stage that the evaluation reads.
+        TextvaeError: As ``pipeline.run``.
+    """
+    for own in overrides:
+        if not own.startswith("evaluation."):
+            raise ConfigError(f"--set {own}: a run is measured as it stands",
+                              "only settings of evaluation can change here; for others: textvae run")
+    chosen = choose(store, run)
+    row = pipeline.stage("evaluation")
+    missing = [name for name in row.inputs if name not in chosen.stages]
+    if missing:
+        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {missing[0]}, which the evaluation reads",
+                         f"make it with: textvae run {store.pipeline}")
+    known = {"evaluation": chosen.config.get("evaluation", {}), "seed": chosen.config["seed"]}
+    config = parse({"name": store.pipeline, **known}, overrides, where=f"run {chosen.number} of {store.pipeline}")
+    return chosen, pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs},
+                                 device=device, precision=precision, progress=progress)
 
 
 def promote(store: Store, number: int) -> Run:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from textvae.constraints import Region
 from textvae.data import UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Decoder, Sampling
 from textvae.errors import InputError, TextvaeError
@@ -18,7 +19,6 @@ STRENGTH, TEMPERATURE = 0.7, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
-DEEPEN = {"near": 0.7, "far": 1.4}  # factor on a region's threshold from round to round
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
@@ -43,26 +43,6 @@ class Variation:
     constraints: dict[str, float]
     seed: int
     run: str
-
-
-@dataclass(frozen=True)
-class Region:
-    """The side of a constraint's border that it asks for.
-
-    Args:
-        centre: float32 [latent].
-        kind: ``"near"``, within the border, or ``"far"``, beyond it.
-        threshold: Squared L2 distance of the border from the centre.
-    """
-
-    centre: np.ndarray
-    kind: str
-    threshold: float
-
-    def holds(self, latent: np.ndarray) -> bool:
-        """Whether a latent, float32 [latent], lies on the right side."""
-        squared = float(((latent - self.centre) ** 2).sum())
-        return squared <= self.threshold if self.kind == "near" else squared >= self.threshold
 
 
 class Writer:
@@ -244,6 +224,21 @@ class Writer:
         rng = np.random.default_rng(child(seed, "decode"))
         return self._write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
 
+    def region(self, name: str | None) -> Region | None:
+        """The region of a constraint; None for None.
+
+        Raises:
+            TextvaeError: The model has no constraint of this name.
+        """
+        if name is None:
+            return None
+        for centre, constraint in zip(self._centres, self.constraints, strict=True):
+            if constraint["name"] == name:
+                return Region(centre, constraint["kind"], constraint["threshold"])
+        known = ", ".join(constraint["name"] for constraint in self.constraints)
+        raise TextvaeError(f"this model has no constraint {name!r}",
+                           f"it has: {known}" if known else "name one in [[sequence_vae.constraints]] and train again")
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
@@ -279,7 +274,7 @@ class Writer:
         if n < 1:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
         options = Sampling(sampler, temperature)
-        region = self._region(constraint)
+        region = self.region(constraint)
         self.label_places(label, 0)
         q = self.posterior(self.ids(texts))
         found: list[dict[str, _Candidate]] = [{} for _ in texts]
@@ -290,9 +285,8 @@ class Writer:
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
             owners = np.repeat(short, CANDIDATES * n)
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, strength * WIDEN**attempt)
-            # A text need not read back as lying where it was decoded from, so later rounds go deeper.
-            deeper = region and Region(region.centre, region.kind, region.threshold * DEEPEN[region.kind]**attempt)
-            code = self.code(self._inside(z, deeper), self.label_places(label, len(z)))
+            z = z if region is None else region.deeper(attempt).move_inside(z)
+            code = self.code(z, self.label_places(label, len(z)))
             sequences, log_probs = self._write(code, options, rng)
             vectors = self.posterior(sequences)["mean"]
             written = zip(owners, sequences, self.texts(sequences), log_probs, vectors, strict=True)
@@ -312,21 +306,36 @@ class Writer:
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
                constraint: str | None = None, label: str | None = None) -> list[Variation]:
-        """Write texts from latents drawn from the prior; arguments as ``vary_many``'s."""
-        rng, places = np.random.default_rng(child(seed, "sample")), self.label_places(label, n)
-        z = self._inside(self.prior(n, rng, places), self._region(constraint))
-        sequences, log_probs = self._write(self.code(z, places), Sampling(sampler, temperature), rng)
-        latents = self.posterior(sequences)["mean"]
-        return [self._variation("", text, 0.0, float(log_prob), latent, seed)
-                for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True)]
+        """Write texts from latents drawn from the prior; arguments as ``vary_many``'s.
 
-    def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool = False, temperature: float = 0.0,
+        With a constraint, texts that do not read back as lying in its region are drawn again, from deeper inside it,
+        three times at most; those that never did stand last.
+        """
+        region, options = self.region(constraint), Sampling(sampler, temperature)
+        rng = np.random.default_rng(child(seed, "sample"))
+        inside: list[Variation] = []
+        outside: list[Variation] = []
+        for attempt in range(ROUNDS):
+            if len(inside) == n:
+                break
+            places = self.label_places(label, n - len(inside))
+            z = self.prior(len(places), rng, places)
+            z = z if region is None else region.deeper(attempt).move_inside(z)
+            sequences, log_probs = self._write(self.code(z, places), options, rng)
+            latents = self.posterior(sequences)["mean"]
+            for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True):
+                right = region is None or bool(region.holds(latent))
+                (inside if right else outside).append(self._variation("", text, 0.0, float(log_prob), latent, seed))
+        return [*inside, *outside][:n]
+
+    def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool | None = None, temperature: float = 0.0,
                     seed: int) -> list[str]:
         """Write texts on the way from one text's posterior mean to another's, both ends decoded as well.
 
         Args:
             steps: How many texts, from 2.
-            spherical: Along the great circle, the lengths interpolated (Shoemake 1985), instead of the straight line.
+            spherical: Along the great circle, the lengths interpolated (Shoemake 1985), instead of the straight line;
+                None takes it where the posterior is von Mises-Fisher, whose latents lie on a sphere.
             temperature: 0 is greedy.
         """
         if steps < 2:
@@ -334,7 +343,7 @@ class Writer:
         (first, last), _ = self.encode([a, b])
         part = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
         z = (1 - part) * first + part * last
-        if spherical:
+        if spherical or (spherical is None and self.network.settings["posterior"] == "vmf"):
             lengths = np.linalg.norm(first), np.linalg.norm(last)
             one, two = first / lengths[0], last / lengths[1]
             angle = np.arccos(np.clip(one @ two, -1, 1))
@@ -361,26 +370,6 @@ class Writer:
 
     def _flaws(self, text: str) -> int:
         return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
-
-    def _region(self, name: str | None) -> Region | None:
-        if name is None:
-            return None
-        for centre, constraint in zip(self._centres, self.constraints, strict=True):
-            if constraint["name"] == name:
-                return Region(centre, constraint["kind"], constraint["threshold"])
-        known = ", ".join(constraint["name"] for constraint in self.constraints)
-        raise TextvaeError(f"this model has no constraint {name!r}",
-                           f"it has: {known}" if known else "name one in [[sequence_vae.constraints]] and train again")
-
-    @staticmethod
-    def _inside(z: np.ndarray, region: Region | None) -> np.ndarray:
-        """Move latents along the line to a region's centre until they lie on the right side of its border."""
-        if region is None:
-            return z
-        offset = z - region.centre
-        reach = np.sqrt(region.threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
-        factor = np.minimum(reach, 1.0) if region.kind == "near" else np.maximum(reach, 1.0)
-        return np.asarray(region.centre + offset * factor, np.float32)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import click
 # Commands in the order in which a new user meets them, and the module of each: only the one that is called is imported.
 COMMANDS = {
     "run": "run",
+    "evaluate": "measure",
     "status": "look", "show": "look", "runs": "look",
     "vary": "write", "sample": "write", "interpolate": "write", "encode": "write",
     "promote": "keep", "verify": "keep", "prune": "keep",

@@ -113,6 +113,16 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
         say_table(("", "run", "started (UTC)", "time", "stages that ran", "why", "result"), rows)
 
 
+def metric_row(name: str, value: Any) -> tuple[str, str, str]:
+    """A row: a metric of evaluation has an interval and a unit, every other one is its value."""
+    from textvae.cli.console import number
+
+    if not isinstance(value, dict) or "value" not in value:
+        return name, _short(value), ""
+    bounds = f"[{number(value['low'])}, {number(value['high'])}] " if value.get("low") is not None else ""
+    return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
+
+
 def _all(store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
@@ -207,7 +217,7 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
     say(f"folder: {store.path(stage, key)}")
     if facts["metrics"]:
         say()
-        say_table(("metric", "value", ""), [_metric(name, value) for name, value in facts["metrics"].items()])
+        say_table(("metric", "value", ""), [metric_row(name, value) for name, value in facts["metrics"].items()])
     if facts["config"]:
         say()
         say_table(("setting", "value"), [(name, str(value)) for name, value in facts["config"].items()])
@@ -225,16 +235,6 @@ def _usage(facts: dict[str, Any]) -> str:
             f"{used['gpu_peak_memory'] / 1e6:,.0f} MB of the GPU's" if used.get("gpu_peak_memory") else "",
             device.get("name") or device.get("kind", ""), device.get("backend", ""), device.get("precision", "")]
     return "".join(f", {item}" for item in said if item)
-
-
-def _metric(name: str, value: Any) -> tuple[str, str, str]:
-    """A row: a metric of evaluation has an interval and a unit, every other one is its value."""
-    from textvae.cli.console import number
-
-    if not isinstance(value, dict) or "value" not in value:
-        return name, _short(value), ""
-    bounds = f"[{number(value['low'])}, {number(value['high'])}] " if value.get("low") is not None else ""
-    return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
 
 
 def _short(value: Any) -> str:

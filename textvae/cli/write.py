@@ -104,7 +104,8 @@ def sample(pipeline: str, count: int, temperature: float, sampler: str, constrai
 @click.argument("b")
 @click.option("--steps", type=click.IntRange(min=2), default=7, show_default=True, metavar="N",
               help="Texts to write, both ends included.")
-@click.option("--spherical", is_flag=True, help="Go along the sphere instead of the straight line.")
+@click.option("--spherical/--straight", default=None,
+              help="Go along the sphere or the straight line.  [default: the sphere where z lies on one]")
 @click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True, metavar="T",
               help="0 takes the likeliest word every time.")
 @options.seed
@@ -112,7 +113,7 @@ def sample(pipeline: str, count: int, temperature: float, sampler: str, constrai
 @options.device
 @options.store
 @options.as_json
-def interpolate(pipeline: str, a: str, b: str, steps: int, spherical: bool, temperature: float, seed: int,
+def interpolate(pipeline: str, a: str, b: str, steps: int, spherical: bool | None, temperature: float, seed: int,
                 run: int | None, device: str, store: Path, as_json: bool) -> None:
     """Write the texts on the way from A to B.
 

@@ -10,7 +10,6 @@ from textvae.evaluate.fluency import DEFINITION, Judge
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
 
 SHORTEST, LONGEST = 6, 25  # words of a source: room to vary, and most of it still in z
-PAIRS, STEPS = 2, 6  # interpolations in the report, and the texts of each
 
 Groups = list[list[str]]
 
@@ -50,13 +49,6 @@ def pick_sources(subject: Subject) -> list[str]:
     known = medium & np.array([UNKNOWN not in own for own in sequences])
     rows = np.flatnonzero(next(own for own in (known, medium, fits) if own.any() or own is fits))
     return [subject.texts[row] for row in subject.pick(rows, subject.config.sources, "sources")]
-
-
-def interpolations(subject: Subject) -> Rows:
-    """Write the texts between pairs of sources: rows with ``texts``, the ends decoded as well, ``a`` and ``b``."""
-    sources = pick_sources(subject)[:2 * PAIRS]
-    return [{"a": a, "b": b, "texts": subject.writer.interpolate(a, b, STEPS, seed=subject.child("interpolate"))}
-            for a, b in zip(sources[::2], sources[1::2], strict=False)]
 
 
 def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> Metrics:

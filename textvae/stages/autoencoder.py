@@ -29,4 +29,5 @@ def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork,
         embedding=sequence_vae.weights["sequence_vae/embedding/embeddings"].shape[1], word_dropout=0.0,
         labels=tuple(sequence_vae.settings["labels"]), epochs=config.epochs, patience=config.patience,
         batch_size=config.batch_size, learning_rate=config.learning_rate)
-    return stage.run(settings, tokens, None, None, seed=seed, progress=progress, scratch=scratch)
+    return stage.run(settings, tokens, None, None, seed=seed, progress=progress, scratch=scratch,
+                     name="autoencoder")

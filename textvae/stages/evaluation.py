@@ -21,7 +21,8 @@ SECTIONS = {
     "Latent space": ("mutual_information", "active_units", "kl_per_dimension"),
     "Samples from the prior": ("sample_", "real_"),
     "Variations": ("variation_", "other_", "source_", "shuffled_"),
-    "Constraints": ("satisfied_", "unasked_"),
+    "Paths between latents": ("path_",),
+    "Constraints and labels": ("satisfied_", "unasked_", "inside_", "judged_", "turned_", "classifier_"),
     "Other models of the pipeline": ("",),
 }
 # What a transformer over latents must beat; the names are those of ``stages.latent_transformer.evaluate``.
@@ -62,7 +63,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     texts: dict[str, Any] = {"samples": [], "reconstructions": [], "variations": [], "interpolations": []}
     usage: list[tuple[str, bytes]] = []
     if len(tokens.rows("test")):
-        with progress.task("measuring on the test split", total=6) as advance:
+        with progress.task("measuring on the test split", total=7) as advance:
             found |= evaluate.likelihood(subject)
             advance()
             rebuilt, texts["reconstructions"] = evaluate.reconstruction(subject)
@@ -75,7 +76,10 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
             varied, texts["variations"] = evaluate.variations(subject, judge)
             found |= varied
             advance()
+            found |= evaluate.constraints(subject)
+            advance()
             texts["interpolations"] = evaluate.interpolations(subject)
+            found |= evaluate.paths(subject)
             found |= _others(subject, compressed, latent_transformer, word_transformer)
             advance()
             usage = _usage(subject, found, lengths)

@@ -1,8 +1,6 @@
 """Train the sequence VAE on token ids, starting from the compressed word vectors."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
+from textvae.constraints import defined
 from textvae.data import UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError
 from textvae.progress import Progress
@@ -22,27 +21,15 @@ OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "decoder", "skip", "
 UNLABELLED = 0.1  # share of labels that training keeps back
 WATCHED = 2000  # validation sequences whose MI is looked at after each epoch: its cost grows with their square
 COLLAPSED = 0.5  # nats of MI under which z says next to nothing: a latent transformer needs 2
-CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
-
-
-@dataclass(frozen=True)
-class Region:
-    """A constraint with the sequences that define it.
-
-    Args:
-        config: The constraint.
-        texts: Token ids whose latents are the centre, int32 [tokens] each.
-        applies: float32 [sequences of the corpus], 1 where the penalty acts.
-    """
-
-    config: ConstraintConfig
-    texts: list[np.ndarray]
-    applies: np.ndarray
 
 
 def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | None,
-        compressed: CompressedVectors | None, *, seed: int, progress: Progress, scratch: Path) -> TrainedNetwork:
+        compressed: CompressedVectors | None, *, seed: int, progress: Progress, scratch: Path,
+        name: str = "sequence_vae") -> TrainedNetwork:
     """Train the network of ``textvae.nn.SequenceVAE``; vectors that ``config.vectors`` does not name may be None.
+
+    Args:
+        name: What progress calls the training.
 
     Returns:
         Kind ``"sequence_vae"``; its metrics are of the validation split.
@@ -59,14 +46,14 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     from textvae.nn.weights import gather
 
     logger = _tensorboard(config.tensorboard)
-    regions = [_region(constraint, tokens) for constraint in config.constraints]
+    constraints = [defined(own, tokens) for own in config.constraints]
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
     start = None if of_words is None else of_words.vectors
     _check(config)
     network = nn.NETWORKS["sequence_vae"](
         vocabulary=tokens.vocabulary_size, embedding=config.embedding if start is None else start.shape[1],
         max_length=int(tokens.lengths.max(initial=1)), labels=list(config.labels),
-        constraints=[{"name": c.name, "kind": c.kind, "threshold": c.threshold} for c in config.constraints],
+        constraints=[constraint.settings for constraint in constraints],
         **{name: getattr(config, name) for name in OF_NETWORK}, seed=child(seed, "weights"))
     if start is not None:
         network.embedding.embeddings.assign(_scaled(start, keras.ops.convert_to_numpy(network.embedding.embeddings)))
@@ -88,14 +75,16 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     encode = nn.Compiled(network, network.posterior)
     read = nn.Compiled(network, network.parameters)
     label = _label_of(config.labels, tokens)
-    applies = np.stack([region.applies for region in regions], axis=1) if regions else np.zeros((len(tokens), 0), "f4")
+    applies = np.zeros((len(tokens), len(constraints)), np.float32)
+    for i, constraint in enumerate(constraints):
+        applies[:, i] = constraint.applies
 
-    def training(epoch: int, name: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
+    def training(epoch: int, purpose: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
         return batches(tokens, rows["train"], config.batch_size, applies, label=label, widths=widths,
                        noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
                               "shuffle": config.noise_shuffle},
                        word_dropout=config.word_dropout, chances=chances,
-                       rng=np.random.default_rng(child(seed, f"{name}-{epoch}")))
+                       rng=np.random.default_rng(child(seed, f"{purpose}-{epoch}")))
 
     trainer = None
     if config.aggressive:
@@ -112,11 +101,13 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         if trainer is not None:
             gained = [row["val_mi"] for row in history[config.pretrain_epochs:] if "val_mi" in row]
             trainer.start(epoch, on=not any(late < early for early, late in pairwise(gained)))
-        if regions:
-            network.centres.assign(np.stack([_centre(encode, region.texts) for region in regions]))
-            network.penalty_weights.assign([_penalty_weight(region.config, epoch, ramp) for region in regions])
+        if constraints:
+            network.centres.assign(np.stack([_centre(encode, own.texts) for own in constraints]))
+            network.penalty_weights.assign([_penalty_weight(own.config, epoch, ramp) for own in constraints])
 
     watched = [np.array(tokens.sequence(row)) for row in rows["validation"][:WATCHED]]
+
+    collapsed: list[bool] = []
 
     def after_epoch(epoch: int) -> dict[str, float]:
         if not watched:
@@ -124,8 +115,9 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         q = nn.batching.encode(read, watched, 256, None if label is None else label[rows["validation"][:WATCHED]])
         mi = float(information(network, q, seed=child(seed, "mi")).mean())
         active = int((q["mean"].var(axis=0) > metrics.ACTIVE).sum())
-        if epoch >= ramp and beta > 0 and mi < COLLAPSED:
-            progress.say(f"sequence_vae: collapsing after epoch {epoch + 1}: z says {mi:.2f} nats about a text (MI), "
+        collapsed.append(epoch >= ramp and beta > 0 and mi < COLLAPSED)
+        if collapsed[-2:] in ([True], [False, True]):
+            progress.say(f"{name}: collapsing after epoch {epoch + 1}: z says {mi:.2f} nats about a text (MI), "
                          f"and {active} of {network.latent} dimensions are in use. {_remedy(config)}")
         return {"val_mi": mi, "val_active_units": active}
 
@@ -138,16 +130,16 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         lambda: batches(tokens, rows["validation"], config.batch_size, applies, label=label, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
         monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch,
-        after_epoch=after_epoch, trainer=trainer, logger=logger)
-    if regions:
-        network.centres.assign(np.stack([_centre(encode, region.texts) for region in regions]))
+        after_epoch=after_epoch, trainer=trainer, logger=logger, label=name)
+    if constraints:
+        network.centres.assign(np.stack([_centre(encode, own.texts) for own in constraints]))
     best = {name: value for name, value in fitted.best.items() if name.startswith("val_")}
     found = {**best, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
              "parameters": network.count_params()}
     if best:  # empty where there is no validation split
         found["val_elbo_nll"] = best["val_reconstruction"] + best["val_kl"]
     return TrainedNetwork("sequence_vae", network.settings, gather(network), found, fitted.history,
-                          plots.history(fitted.history, title="sequence_vae"))
+                          plots.history(fitted.history, title=name))
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
@@ -295,43 +287,6 @@ def _centre(encode: Any, texts: list[np.ndarray]) -> np.ndarray:
     from textvae.nn import batching
 
     return np.asarray(batching.encode(encode, texts, 128)["mean"].mean(axis=0), np.float32)
-
-
-def _region(constraint: ConstraintConfig, tokens: Tokens) -> Region:
-    """Find the sequences that define a constraint, and those that it acts on."""
-    from textvae.text import tokenizer
-
-    given = [name for name in ("texts", "label", "keyword") if getattr(constraint, name)]
-    if not constraint.name or len(given) != 1:
-        raise ConfigError(f"constraint {constraint.name or '(without a name)'!r} is defined by {given or 'nothing'}",
-                          "give it a name and one of texts, label or keyword")
-    vocabulary = tokenizer.load(tokens.tokenizer)
-    train = tokens.rows("train")
-    if constraint.texts:
-        texts = [np.array(ids, np.int32) for ids in vocabulary.encode_many(list(constraint.texts)) if ids]
-        wanted = {text.tobytes() for text in texts}
-        member = np.array([np.asarray(tokens.sequence(row)).tobytes() in wanted for row in range(len(tokens))])
-    else:
-        if constraint.label:
-            owners = np.array([constraint.label in labels for labels in tokens.post_labels])
-            member = owners[tokens.post]
-        else:
-            word = re.compile(rf"(?<!\w){re.escape(constraint.keyword)}(?!\w)", re.IGNORECASE)
-            decoded = (vocabulary.decode(tokens.sequence(row)) for row in range(len(tokens)))
-            member = np.array([bool(word.search(text)) for text in decoded])
-        rows = train[member[train]]
-        # Evenly spread over the corpus, so that the centre is of all of it and the same at every run.
-        texts = [np.array(tokens.sequence(row)) for row in rows[:: max(1, len(rows) // CENTRE_TEXTS)][:CENTRE_TEXTS]]
-    if not texts:
-        known = sorted({label for labels in tokens.post_labels for label in labels})
-        raise ConfigError(f"constraint {constraint.name!r}: no training sequence has {given[0]} "
-                          f"{getattr(constraint, given[0])!r}",
-                          f"labels are: {', '.join(known[:20])}" if constraint.label and known else "")
-    if constraint.applies_to == "matching" and not member[train].any():
-        raise ConfigError(f"constraint {constraint.name!r} applies to no training sequence",
-                          'its texts are not in the corpus: set applies_to = "all"')
-    applies = np.ones(len(tokens)) if constraint.applies_to == "all" else member
-    return Region(constraint, texts, applies.astype(np.float32))
 
 
 def _tensorboard(folder: str) -> Any:

@@ -1,0 +1,117 @@
+"""Constraints: which sequences define one, and the region of the latent space that it stands for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from textvae.config import ConstraintConfig
+from textvae.data import Tokens
+from textvae.errors import ConfigError
+from textvae.text import tokenizer
+
+DEEPEN = {"near": 0.7, "far": 1.4}  # factor on a region's threshold for each round further inside
+CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A constraint with the sequences that define it.
+
+    Args:
+        config: Its settings.
+        texts: Token ids whose latents are the centre, int32 [tokens] each.
+        applies: float32 [sequences of the corpus], 1 where the penalty acts.
+    """
+
+    config: ConstraintConfig
+    texts: list[np.ndarray]
+    applies: np.ndarray
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the network keeps of it."""
+        own = self.config
+        return {"name": own.name, "kind": own.kind, "threshold": own.threshold, "label": own.label,
+                "keyword": own.keyword}
+
+
+@dataclass(frozen=True)
+class Region:
+    """The side of a constraint's border that it asks for.
+
+    Args:
+        centre: float32 [latent].
+        kind: ``"near"``, within the border, or ``"far"``, beyond it.
+        threshold: Squared L2 distance of the border from the centre.
+
+    Example:
+        >>> Region(np.zeros(2, "float32"), "near", 4.0).holds(np.array([[1.0, 1.0], [3.0, 0.0]])).tolist()
+        [True, False]
+    """
+
+    centre: np.ndarray
+    kind: str
+    threshold: float
+
+    def holds(self, latents: np.ndarray) -> np.ndarray:
+        """Whether latents, float32 [..., latent], lie on the right side: bool [...]."""
+        squared = ((latents - self.centre) ** 2).sum(axis=-1)
+        return np.asarray(squared <= self.threshold if self.kind == "near" else squared >= self.threshold)
+
+    def deeper(self, rounds: int) -> "Region":
+        """A region inside this one: a text need not read back as lying where it was decoded from."""
+        return replace(self, threshold=self.threshold * DEEPEN[self.kind]**rounds)
+
+    def move_inside(self, latents: np.ndarray) -> np.ndarray:
+        """Move latents along the line to the centre until they lie on the right side, float32 [n, latent]."""
+        offset = latents - self.centre
+        reach = np.sqrt(self.threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
+        factor = np.minimum(reach, 1.0) if self.kind == "near" else np.maximum(reach, 1.0)
+        return np.asarray(self.centre + offset * factor, np.float32)
+
+
+def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:
+    """Find the sequences that define a constraint, and those that it acts on.
+
+    Raises:
+        ConfigError: It is defined by nothing, by two things, or by what no training sequence has.
+    """
+    given = [name for name in ("texts", "label", "keyword") if getattr(config, name)]
+    if not config.name or len(given) != 1:
+        raise ConfigError(f"constraint {config.name or '(without a name)'!r} is defined by {given or 'nothing'}",
+                          "give it a name and one of texts, label or keyword")
+    train = tokens.rows("train")
+    if config.texts:
+        encoded = tokenizer.load(tokens.tokenizer).encode_many(list(config.texts))
+        texts = [np.array(ids, np.int32) for ids in encoded if ids]
+        wanted = {text.tobytes() for text in texts}
+        member = np.array([np.asarray(tokens.sequence(row)).tobytes() in wanted for row in range(len(tokens))])
+    else:
+        member = members({"label": config.label, "keyword": config.keyword}, tokens)
+        rows = train[member[train]]
+        # Evenly spread over the corpus, so that the centre is of all of it and the same at every run.
+        texts = [np.array(tokens.sequence(row)) for row in rows[:: max(1, len(rows) // CENTRE_TEXTS)][:CENTRE_TEXTS]]
+    if not texts:
+        known = sorted({label for labels in tokens.post_labels for label in labels})
+        raise ConfigError(f"constraint {config.name!r}: no training sequence has {given[0]} "
+                          f"{getattr(config, given[0])!r}",
+                          f"labels are: {', '.join(known[:20])}" if config.label and known else "")
+    if config.applies_to == "matching" and not member[train].any():
+        raise ConfigError(f"constraint {config.name!r} applies to no training sequence",
+                          'its texts are not in the corpus: set applies_to = "all"')
+    applies = np.ones(len(tokens)) if config.applies_to == "all" else member
+    return Constraint(config, texts, applies.astype(np.float32))
+
+
+def members(settings: Mapping[str, Any], tokens: Tokens, rows: Any = None) -> np.ndarray:
+    """Whether sequences have the label or the keyword of a constraint: bool [rows], of all sequences where None."""
+    rows = np.arange(len(tokens)) if rows is None else rows
+    if settings.get("label"):
+        owners = np.array([settings["label"] in labels for labels in tokens.post_labels], bool)
+        return np.asarray(owners[tokens.post[rows]])
+    word = re.compile(rf"(?<!\w){re.escape(settings['keyword'])}(?!\w)", re.IGNORECASE)
+    vocabulary = tokenizer.load(tokens.tokenizer)
+    return np.array([bool(word.search(vocabulary.decode(tokens.sequence(row)))) for row in rows], bool)
