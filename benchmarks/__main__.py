@@ -76,7 +76,8 @@ def main() -> None:
             measured(name, given.quick, None if given.name == "all" else given.out)
         if given.name == "table" or (given.name == "all" and not given.quick):
             page.PAGE.write_text(page.text(), encoding="utf-8")
-            print(page.PAGE)
+            page.TRAINING.write_text(page.training(page.TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
+            print(page.PAGE, page.TRAINING, sep="\n")
     except TextvaeError as error:
         sys.exit(f"error: {error}")
 

@@ -1,4 +1,4 @@
-"""docs/performance.md, written from the results' files and nothing else."""
+"""docs/performance.md and the table of docs/training.md, written from the results' files and nothing else."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,16 @@ from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
+TRAINING = ROOT / "docs" / "training.md"
+BEGIN, END = "<!-- measured: python -m benchmarks table -->\n", "<!-- end -->\n"
+# Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
+MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
+            "lm_ppl": "PPL of a language model of the same size", "real_forward_ppl": "PPL of Kneser-Ney trigrams",
+            "kl": "KL (nats)", "mutual_information": "mutual information (nats)", "active_units": "active units",
+            "reconstruction_bleu": "BLEU of decode(mean)", "autoencoder_bleu": "... of a plain autoencoder",
+            "sample_forward_ppl": "trigrams' PPL of samples", "sample_distinct_2": "distinct-2 of samples",
+            "real_distinct_2": "... of as many test sequences", "variation_bleu": "BLEU of variations to their source",
+            "variation_ppl": "trigrams' PPL of variations", "source_ppl": "... of their sources"}
 TITLES = {"training": "Training the sequence VAE", "sampling": "Writing", "likelihood": "Likelihood",
           "networks": "The other networks", "word_vectors": "Word vectors", "startup": "Start-up",
           "recipe": "A whole recipe", "convergence": "Convergence", "scaling": "Growth with corpus and vocabulary"}
@@ -36,6 +46,38 @@ def text(results: Path = RESULTS) -> str:
                 where = path.stem.removeprefix(name).strip("-")
                 parts.append(section(f"{title} ({where})" if where else title, record))
     return "\n".join(parts)
+
+
+def training(page: str, results: Path = RESULTS) -> str:
+    """docs/training.md with a new table of what the recipes reached, between its marks.
+
+    Args:
+        page: The page as it is.
+        results: Folder of the files that ``benchmarks/quality.py`` wrote.
+    """
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("quality-*.json"))]
+    rows = [("", *(f"`{own['pipeline']}`" for own in found)), ("---", *["---"] * len(found))]
+    rows.append(("hidden, z, beta", *(", ".join(number(own["settings"]["sequence_vae"][name])
+                                                for name in ("hidden", "latent", "beta")) for own in found)))
+    rows.append(("seed; minutes on " + found[0]["made_by"]["device"]["name"],
+                 *(f"{own['settings']['seed']}; {sum(own['seconds'].values()) / 60:.0f}" for own in found)))
+    for name, title in MEASURED.items():
+        measured = [own["metrics"].get(name) for own in found]
+        if any(measured):
+            rows.append((title, *(estimate(own) if own else "" for own in measured)))
+    return "".join([before, BEGIN, "\n", *(f"| {' | '.join(row)} |\n" for row in rows), "\n", END, after])
+
+
+def estimate(own: dict[str, Any]) -> str:
+    """A metric with its interval.
+
+    Example:
+        >>> estimate({"value": 101.23, "low": 99.8, "high": 102.7})
+        '101.2 [99.8, 102.7]'
+    """
+    return number(own["value"]) + (f" [{number(own['low'])}, {number(own['high'])}]" if own["low"] is not None else "")
 
 
 def section(title: str, record: dict[str, Any]) -> str:

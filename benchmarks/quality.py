@@ -24,6 +24,7 @@ def collect(pipeline: str, root: Path, number: int | None) -> Path:
     settings = {**run.config, "corpus": {**run.config["corpus"], **sources}}
     record = {
         "pipeline": run.pipeline, "run": run.number, "metrics": found.metrics, "settings": settings,
+        "history": runs.load(store, "sequence_vae", run.number).history,
         "seconds": {stage: round(own["seconds"], 1) for stage, own in run.stages.items()},
         # The run's own machine is what its manifests say; this one only collected.
         "made_by": {"device": run.device, "python": run.python, "packages": run.packages, "commit": run.commit},

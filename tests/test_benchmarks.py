@@ -177,6 +177,9 @@ def test_the_small_yardsticks_are_as_large_as_ours(kind):
 def test_the_page_is_fresh_and_says_only_what_was_measured():
     written = page.PAGE.read_text(encoding="utf-8")
     assert written == page.text(), "docs/performance.md is stale: python -m benchmarks table"
+    training = page.TRAINING.read_text(encoding="utf-8")
+    assert training == page.training(training), "docs/training.md is stale: python -m benchmarks table"
+    assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
 
