@@ -338,7 +338,7 @@ def test_constraints_are_held_against_held_out_text_and_an_independent_classifie
     mean = np.where(good, 0.0, 3.0)[:, None].repeat(2, axis=1)
     found = evaluate.constraints(subject(Moody(tokens), tokens=tokens, mean=mean))
     got = values(found)
-    assert got["classifier_mood"] == 1.0
+    assert got["classifier_mood=good"] == got["classifier_mood=bad"] == 1.0
     assert (got["inside_glad_matching"], got["inside_glad_others"]) == (1.0, 0.0)
     dogs = sum("dog" in text for text in subject(Moody(tokens), tokens=tokens).texts)
     assert f"of {dogs} test sequences with 'DOG'" in found["inside_no dogs_matching"]["definition"]
@@ -349,10 +349,18 @@ def test_constraints_are_held_against_held_out_text_and_an_independent_classifie
     assert "judged_no dogs" not in got, "there is no classifier of a keyword"
 
 
+def test_a_post_may_have_several_labels_of_one_key_or_none():
+    tokens = moods()
+    labels = tuple(() if i % 6 == 5 else ("mood=any", *own) for i, own in enumerate(tokens.post_labels))
+    found = evaluate.constraints(subject(Moody(tokens), tokens=replace(tokens, post_labels=labels)))
+    assert found["classifier_mood=good"]["value"] == 1.0
+    assert found["classifier_mood=good"]["definition"].endswith("; 10 test sequences"), "two of twelve have none"
+
+
 def test_a_label_with_one_value_needs_no_classifier():
     tokens = replace(moods(), post_labels=(("mood=good",),) * 72)
     got = values(evaluate.constraints(subject(Moody(tokens), tokens=tokens)))
-    assert "classifier_mood" not in got and "inside_glad_matching" in got and "inside_glad_others" not in got
+    assert "classifier_mood=good" not in got and "inside_glad_matching" in got and "inside_glad_others" not in got
 
 
 def test_a_path_that_changes_evenly_is_told_from_a_jump():

@@ -14,19 +14,19 @@ SAMPLER = "nucleus"
 
 
 class Classifier:
-    """Says which value of a label a text has: logistic regression on words and pairs of words, each by tf-idf.
+    """Says whether a text has a label: logistic regression on words and pairs of words, each by tf-idf.
 
     It is trained on real texts of the training split alone, and the generator has no part in it.
 
     Args:
         texts: Real texts.
-        values: The label's value of each.
+        has: Whether each has the label, bool [texts]; some have and some have not.
         seed: Of the solver.
 
     Reference: the baseline of Wang & Manning 2012, section 2.2, with tf-idf in place of log-count ratios.
     """
 
-    def __init__(self, texts: Sequence[str], values: Sequence[str], *, seed: int) -> None:
+    def __init__(self, texts: Sequence[str], has: np.ndarray, *, seed: int) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -34,11 +34,11 @@ class Classifier:
         self._model: Any = make_pipeline(
             TfidfVectorizer(token_pattern=r"(?u)\w+|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True),
             LogisticRegression(C=4.0, max_iter=1000, class_weight="balanced", random_state=seed))
-        self._model.fit(texts, values)
+        self._model.fit(texts, has)
 
-    def values(self, texts: Sequence[str]) -> np.ndarray:
-        """The likeliest value of each text, str [texts]."""
-        return np.asarray(self._model.predict(texts)) if len(texts) else np.zeros(0, str)
+    def holds(self, texts: Sequence[str]) -> np.ndarray:
+        """Whether it takes each text to have the label, bool [texts]."""
+        return np.asarray(self._model.predict(texts), bool) if len(texts) else np.zeros(0, bool)
 
 
 def constraints(subject: Subject) -> Metrics:
@@ -50,51 +50,47 @@ def constraints(subject: Subject) -> Metrics:
         held-out texts without the label become when they are varied into it.
     """
     found: Metrics = {}
-    named = [own["label"] for own in subject.writer.constraints if own.get("label")]
-    judges = {key: one for key in dict.fromkeys(_key(label) for label in [*named, *subject.writer.labels])
-              if (one := _judge(subject, key)) is not None}
-    for key, (_, accuracy) in judges.items():
-        found[f"classifier_{key}"] = accuracy
+    asked: list[tuple[str, str, bool, dict[str, str]]] = []
     for own in subject.writer.constraints:
         if own.get("label") or own.get("keyword"):
             found |= _held_out(subject, own)
-        if own.get("label") and _key(own["label"]) in judges:
-            found |= _written(subject, own["name"], judges[_key(own["label"])][0], own["label"],
-                              far=own["kind"] == "far", asked={"constraint": own["name"]})
-    for label in subject.writer.labels:
-        if _key(label) in judges:
-            found |= _written(subject, label, judges[_key(label)][0], label, far=False, asked={"label": label})
+        if own.get("label"):
+            asked.append((own["name"], own["label"], own["kind"] == "far", {"constraint": own["name"]}))
+    asked += [(label, label, False, {"label": label}) for label in subject.writer.labels]
+    judges = {label: _judge(subject, label) for label in dict.fromkeys(label for _, label, _, _ in asked)}
+    found |= {f"classifier_{label}": judged[1] for label, judged in judges.items() if judged is not None}
+    for name, label, far, how in asked:
+        judged = judges[label]
+        if judged is not None:
+            found |= _written(subject, name, judged[0], label, far=far, asked=how)
     return found
 
 
-def _key(label: str) -> str:
-    return label.partition("=")[0]
+def _sides(subject: Subject, rows: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each sequence's post has a label of this key at all, and whether it has this one: bool [rows] each."""
+    key = label.partition("=")[0] + "="
+    known = np.array([any(own.startswith(key) for own in labels) for labels in subject.tokens.post_labels], bool)
+    has = np.array([label in labels for labels in subject.tokens.post_labels], bool)
+    post = subject.tokens.post[rows]
+    return known[post], has[post]
 
 
-def _values(subject: Subject, rows: np.ndarray, key: str) -> np.ndarray:
-    """The value of a label that each sequence's post has, empty where it has none: str [rows]."""
-    start = f"{key}="
-    of_post = np.array([next((own.removeprefix(start) for own in labels if own.startswith(start)), "")
-                        for labels in subject.tokens.post_labels])
-    return np.asarray(of_post[subject.tokens.post[rows]])
-
-
-def _judge(subject: Subject, key: str) -> tuple[Classifier, dict[str, Any]] | None:
-    """A classifier of one label with its accuracy; None where the training split has fewer than two values."""
-    seed = subject.child(f"classifier-{key}")
+def _judge(subject: Subject, label: str) -> tuple[Classifier, dict[str, Any]] | None:
+    """A classifier of one label with its accuracy; None where all training texts have it, or none has."""
+    seed = subject.child(f"classifier-{label}")
     rows = subject.tokens.rows("train")
-    values = _values(subject, rows, key)
-    rows = subject.pick(rows[values != ""], MOST, f"classifier-{key}")
-    values = _values(subject, rows, key)
-    if len(set(values.tolist())) < 2:
+    rows = subject.pick(rows[_sides(subject, rows, label)[0]], MOST, f"classifier-{label}")
+    has = _sides(subject, rows, label)[1]
+    if has.all() or not has.any():
         return None
-    judge = Classifier(subject.decode(subject.sequences_of(rows)), values.tolist(), seed=seed)
-    real = _values(subject, subject.rows, key)
-    right = judge.values(subject.texts)[real != ""] == real[real != ""]
+    judge = Classifier(subject.decode(subject.sequences_of(rows)), has, seed=seed)
+    known, real = _sides(subject, subject.rows, label)
+    right = judge.holds(subject.texts)[known] == real[known]
     return judge, entry(
         metrics.mean(right, seed=seed), "share",
-        f"held-out texts whose {key} a classifier finds: logistic regression on words and pairs of words, trained on "
-        f"{len(rows):,} texts of the training split and nothing that was generated; {len(right):,} test sequences")
+        f"held-out texts of which a classifier says rightly whether they have {label}: logistic regression on words "
+        f"and pairs of words, trained on {len(rows):,} texts of the training split and nothing that was generated; "
+        f"{len(right):,} test sequences")
 
 
 def _held_out(subject: Subject, own: dict[str, Any]) -> Metrics:
@@ -114,26 +110,26 @@ def _written(subject: Subject, name: str, judge: Classifier, label: str, *, far:
              asked: dict[str, str]) -> Metrics:
     """What is written with a constraint or a label, from the prior and from texts of the other side."""
     config, seed = subject.config, subject.child("bootstrap")
-    key, _, wanted = label.partition("=")
 
     def right(texts: Sequence[str]) -> np.ndarray:
-        return np.asarray((judge.values(texts) == wanted) != far)
+        return np.asarray(judge.holds(texts) != far)
 
     samples = [item.text for item in subject.writer.sample(
         config.samples, seed=subject.child(f"sample-{name}"), temperature=config.temperature, **asked)]
-    real = _values(subject, subject.rows, key)
-    own = [text for text, value in zip(subject.texts, real, strict=True) if value and (value == wanted) != far]
+    known, has = _sides(subject, subject.rows, label)
+    own = [text for text, wanted in zip(subject.texts, known & (has != far), strict=True) if wanted]
     count = min(len(samples), len(own))
-    how = f"by the classifier of {key}, {'not ' if far else ''}{wanted}"
+    how = f"by the classifier, {'without' if far else 'of'} {label}"
     found = {f"judged_{name}": entry(
         metrics.mean(right(samples), seed=seed), "share", f"{len(samples):,} samples with {name!r} that are, {how}")}
-    if count > 1:
+    varied = metrics.distinct(subject.words(own[:count]), 2)
+    if varied > 0:
         found[f"judged_{name}_distinct_2"] = entry(
-            metrics.distinct(subject.words(samples[:count]), 2) / metrics.distinct(subject.words(own[:count]), 2),
-            "of real text's", f"different pairs of words of all among {count:,} of these samples, as a share of that "
-            "of as many test sequences of the same side")
-    others = [text for text, value, ids in zip(subject.texts, real, subject.sequences, strict=True)
-              if value and (value == wanted) == far and 0 < len(ids) <= subject.writer.max_length]
+            metrics.distinct(subject.words(samples[:count]), 2) / varied, "of real text's",
+            f"different pairs of words of all among {count:,} of these samples, as a share of that of as many test "
+            "sequences of the same side")
+    fits = np.array([0 < len(ids) <= subject.writer.max_length for ids in subject.encode(subject.texts)], bool)
+    others = [subject.texts[row] for row in np.flatnonzero(known & (has == far) & fits)]
     sources = [others[row] for row in subject.pick(np.arange(len(others)), config.sources, f"turned-{name}")]
     turned = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"turn-{name}"),
                                       strength=config.strength, temperature=config.temperature, **asked)
