@@ -1,6 +1,6 @@
 """What the evaluation measures, one part a file; each gives metrics and the rows that the report shows."""
 
-from textvae.evaluate.constraints import Classifier, constraints
+from textvae.evaluate.constraints import constraints
 from textvae.evaluate.fluency import Judge
 from textvae.evaluate.likelihood import likelihood
 from textvae.evaluate.paths import interpolations, paths
@@ -10,5 +10,5 @@ from textvae.evaluate.subject import Metrics, Rows, Subject, entry
 from textvae.evaluate.variations import pick_sources, variations
 from textvae.evaluate.vectors import vectors
 
-__all__ = ["Classifier", "Judge", "Metrics", "Rows", "Subject", "constraints", "entry", "interpolations", "likelihood",
-           "paths", "pick_sources", "reconstruction", "sample_rows", "samples", "variations", "vectors"]
+__all__ = ["Judge", "Metrics", "Rows", "Subject", "constraints", "entry", "interpolations", "likelihood", "paths",
+           "pick_sources", "reconstruction", "sample_rows", "samples", "variations", "vectors"]

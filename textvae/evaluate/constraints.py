@@ -10,7 +10,6 @@ from textvae.constraints import members
 from textvae.evaluate.subject import Metrics, Subject, entry
 
 MOST = 50_000  # training texts of the classifier: more change its accuracy by less than a point
-SAMPLER = "nucleus"
 
 
 class Classifier:
@@ -70,9 +69,7 @@ def _sides(subject: Subject, rows: np.ndarray, label: str) -> tuple[np.ndarray, 
     """Whether each sequence's post has a label of this key at all, and whether it has this one: bool [rows] each."""
     key = label.partition("=")[0] + "="
     known = np.array([any(own.startswith(key) for own in labels) for labels in subject.tokens.post_labels], bool)
-    has = np.array([label in labels for labels in subject.tokens.post_labels], bool)
-    post = subject.tokens.post[rows]
-    return known[post], has[post]
+    return known[subject.tokens.post[rows]], members({"label": label}, subject.tokens, rows)
 
 
 def _judge(subject: Subject, label: str) -> tuple[Classifier, dict[str, Any]] | None:
@@ -128,8 +125,7 @@ def _written(subject: Subject, name: str, judge: Classifier, label: str, *, far:
             metrics.distinct(subject.words(samples[:count]), 2) / varied, "of real text's",
             f"different pairs of words of all among {count:,} of these samples, as a share of that of as many test "
             "sequences of the same side")
-    fits = np.array([0 < len(ids) <= subject.writer.max_length for ids in subject.encode(subject.texts)], bool)
-    others = [subject.texts[row] for row in np.flatnonzero(known & (has == far) & fits)]
+    others = [subject.texts[row] for row in np.flatnonzero(known & (has == far) & subject.fits)]
     sources = [others[row] for row in subject.pick(np.arange(len(others)), config.sources, f"turned-{name}")]
     turned = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"turn-{name}"),
                                       strength=config.strength, temperature=config.temperature, **asked)

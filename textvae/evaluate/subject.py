@@ -82,6 +82,16 @@ class Subject:
         return self.decode(self.sequences)
 
     @cached_property
+    def encoded(self) -> list[np.ndarray]:
+        """The token ids of the texts, which need not be those that the texts come from."""
+        return self.encode(self.texts)
+
+    @cached_property
+    def fits(self) -> np.ndarray:
+        """Whether the writer can read each text, bool [sequences]."""
+        return np.array([0 < len(own) <= self.writer.max_length for own in self.encoded], bool)
+
+    @cached_property
     def label(self) -> np.ndarray:
         """The place of each one's label among the network's, int32 [sequences]."""
         return self.tokens.label_places(self.writer.labels)[self.rows]

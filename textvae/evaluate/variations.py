@@ -42,11 +42,10 @@ def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
 
 def pick_sources(subject: Subject) -> list[str]:
     """Draw the texts to vary: of medium length and all in the vocabulary where there are such."""
-    sequences = subject.encode(subject.texts)
-    fits = np.array([0 < len(own) <= subject.writer.max_length for own in sequences])
+    fits = subject.fits
     words = np.array([len(own) for own in subject.words(subject.texts)])
     medium = fits & (words >= SHORTEST) & (words <= LONGEST)
-    known = medium & np.array([UNKNOWN not in own for own in sequences])
+    known = medium & np.array([UNKNOWN not in own for own in subject.encoded])
     rows = np.flatnonzero(next(own for own in (known, medium, fits) if own.any() or own is fits))
     return [subject.texts[row] for row in subject.pick(rows, subject.config.sources, "sources")]
 

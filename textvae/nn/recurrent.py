@@ -40,7 +40,6 @@ class LSTM(layers.LSTM):
         # The last cell state is nobody's concern here, so the loop does not hand it out.
         return outputs[:, -1], outputs, [outputs[:, -1], ops.zeros_like(outputs[:, -1])]
 
-
     def advance(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One step from inputs that are multiplied already.
 
@@ -73,7 +72,6 @@ class GRU(layers.GRU):
         outputs = _gru(projected, _dropped(self, training), ops.cast(self.cell.bias[1], "float32"), hidden)
         outputs = ops.cast(ops.transpose(outputs, (1, 0, 2)), sequences.dtype)
         return outputs[:, -1], outputs, [outputs[:, -1]]
-
 
     def advance(self, projected: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """As ``LSTM.advance``; projected float32 [batch, 3 * units], the state is the output before."""

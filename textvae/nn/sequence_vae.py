@@ -44,7 +44,8 @@ class SequenceVAE(Network):
         free_bits_over: Whether each ``"dimension"`` has them or all together, ``"total"``.
         labels: Names of the labels that the network is told (CVAE; Sohn et al. 2015).
         smooth: Weight of the penalty on uneven paths; see ``textvae.nn.penalties.path_slopes``.
-        constraints: ``{"name", "kind", "threshold"}`` each; their centres and weights are variables.
+        constraints: ``{"name", "kind", "threshold"}`` each, and what else is to be kept with them; their centres and
+            weights are variables.
         seed: For the first weights, dropout and the posterior's noise.
 
     Training takes ``encoder`` int32 [batch, time], ``decoder`` and ``target`` int32 [batch, time + 1] (the decoder's
