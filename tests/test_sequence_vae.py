@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
+from textvae.constraints import defined, members
 from textvae.data import CompressedVectors, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
@@ -104,6 +105,38 @@ def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
     assert history[-1]["val_constraint_away"] < 0.75 * history[1]["val_constraint_away"]
 
 
+def test_a_margin_keeps_other_sequences_outside(tokens, vectors, tmp_path):
+    config = dataclasses.replace(TINY, epochs=25, patience=25, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
+                                 word_dropout=0.0, learning_rate=0.02)
+    rows = tokens.rows("train")  # the validation split has other lengths
+    apart = {}
+    for margin in (0.0, 8.0):
+        own = ConstraintConfig(name="cats", keyword="cat", threshold=4.0, margin=margin, weight=3.0, start=0)
+        trained = train(dataclasses.replace(config, constraints=(own,)), tokens, vectors, tmp_path / str(margin))
+        writer = Writer(tokens.tokenizer, trained)
+        inside = writer.region("cats").holds(writer.posterior([tokens.sequence(row) for row in rows])["mean"])
+        cats = members({"keyword": "cat"}, tokens, rows)
+        apart[margin] = inside[cats].mean() - inside[~cats].mean()
+    assert apart[8.0] > 0.9 > apart[0.0]
+
+
+def test_a_margin_acts_on_those_that_have_another_label_of_the_key(tokens):
+    own = dataclasses.replace(tokens, post_labels=(("pet=cat",), ("pet=dog", "far=no"), ("far=no",)) + ((),) * 37)
+    applies = defined(ConstraintConfig(name="cats", label="pet=cat", margin=1.0), own).applies
+    assert applies[:8].tolist() == [1, 1, -1, -1, 0, 0, 0, 0] and not applies[8:].any()
+    applies = defined(ConstraintConfig(name="cats", keyword="cat", margin=1.0), own).applies
+    assert applies[:4].tolist() == [-1, 1, -1, 1]
+
+
+def test_the_penalty_of_a_margin():
+    from textvae.nn.penalties import constraint_distance
+
+    mean = np.array([[0.0, 0.0], [3.0, 0.0], [1.0, 0.0], [1.0, 0.0]], np.float32)
+    applies = np.array([1.0, 1.0, -1.0, 0.0], np.float32)
+    penalty = float(constraint_distance(mean, np.zeros(2, np.float32), applies, kind="near", threshold=2.0, margin=3.0))
+    assert penalty == pytest.approx((0.0 + 7.0) / 2 + 4.0)
+
+
 def test_gru_without_word_vectors(tokens, vectors, tmp_path):
     config = dataclasses.replace(TINY, encoder="gru", decoder="gru", vectors="none", embedding=5, epochs=1)
     result = train(config, tokens, vectors, tmp_path / "s")
@@ -174,6 +207,7 @@ def test_training_with_a_sampled_softmax_learns_and_is_tested_exactly(tokens, ve
     (ConstraintConfig(name="x"), "defined by nothing"),
     (ConstraintConfig(name="x", label="pet=cat", keyword="dog"), "give it a name and one of"),
     (ConstraintConfig(name="x", texts=("home sat",)), 'set applies_to = "all"'),
+    (ConstraintConfig(name="x", keyword="dog", kind="far", margin=1.0), "has a margin, which is for near regions"),
 ])
 def test_constraints_that_cannot_work_are_refused(tokens, vectors, tmp_path, constraint, says):
     with pytest.raises(ConfigError, match=says):

@@ -23,7 +23,7 @@ class Constraint:
     Args:
         config: Its settings.
         texts: Token ids whose latents are the centre, int32 [tokens] each.
-        applies: float32 [sequences of the corpus], 1 where the penalty acts.
+        applies: float32 [sequences of the corpus], 1 where the penalty acts, -1 where its margin does.
     """
 
     config: ConstraintConfig
@@ -34,8 +34,8 @@ class Constraint:
     def settings(self) -> dict[str, Any]:
         """What the network keeps of it."""
         own = self.config
-        return {"name": own.name, "kind": own.kind, "threshold": own.threshold, "label": own.label,
-                "keyword": own.keyword}
+        return {"name": own.name, "kind": own.kind, "threshold": own.threshold, "margin": own.margin,
+                "label": own.label, "keyword": own.keyword}
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:
     if not config.name or len(given) != 1:
         raise ConfigError(f"constraint {config.name or '(without a name)'!r} is defined by {given or 'nothing'}",
                           "give it a name and one of texts, label or keyword")
+    if config.margin and (config.kind == "far" or config.applies_to == "all"):
+        raise ConfigError(f"constraint {config.name!r} has a margin, which is for near regions of matching sequences",
+                          'set kind = "near" and applies_to = "matching", or leave the margin out')
     train = tokens.rows("train")
     if config.texts:
         encoded = tokenizer.load(tokens.tokenizer).encode_many(list(config.texts))
@@ -102,8 +105,19 @@ def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:
     if config.applies_to == "matching" and not member[train].any():
         raise ConfigError(f"constraint {config.name!r} applies to no training sequence",
                           'its texts are not in the corpus: set applies_to = "all"')
-    applies = np.ones(len(tokens)) if config.applies_to == "all" else member
+    applies = np.ones(len(tokens)) if config.applies_to == "all" else member.astype(np.float32)
+    if config.margin:
+        others = keyed(config.label, tokens) if config.label else np.ones(len(tokens), bool)
+        applies[others & ~member] = -1.0
     return Constraint(config, texts, applies.astype(np.float32))
+
+
+def keyed(label: str, tokens: Tokens, rows: Any = None) -> np.ndarray:
+    """Whether sequences have any label of this one's key: bool [rows], of all sequences where None."""
+    rows = np.arange(len(tokens)) if rows is None else rows
+    key = label.partition("=")[0] + "="
+    known = np.array([any(own.startswith(key) for own in labels) for labels in tokens.post_labels], bool)
+    return np.asarray(known[tokens.post[rows]])
 
 
 def members(settings: Mapping[str, Any], tokens: Tokens, rows: Any = None) -> np.ndarray:

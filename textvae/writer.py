@@ -19,6 +19,8 @@ STRENGTH, TEMPERATURE = 0.7, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
+NARROW = 0.8  # factor on the spread around a region's centre, for each round of samples
+MIDDLE = 1000  # draws that the prior's mean is estimated from
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
@@ -308,8 +310,9 @@ class Writer:
                constraint: str | None = None, label: str | None = None) -> list[Variation]:
         """Write texts from latents drawn from the prior; arguments as ``vary_many``'s.
 
-        With a constraint, texts that do not read back as lying in its region are drawn again, from deeper inside it,
-        three times at most; those that never did stand last.
+        With a near constraint they are drawn as widely around its centre as the prior draws around its own; with a
+        far one, moved beyond its border. Texts that do not read back as lying in the region are drawn again, nearer
+        to the centre or further out, three times at most; those that never did stand last.
         """
         region, options = self.region(constraint), Sampling(sampler, temperature)
         rng = np.random.default_rng(child(seed, "sample"))
@@ -320,7 +323,11 @@ class Writer:
                 break
             places = self.label_places(label, n - len(inside))
             z = self.prior(len(places), rng, places)
-            z = z if region is None else region.deeper(attempt).move_inside(z)
+            if region is not None and region.kind == "near":
+                middle = self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0)
+                z = region.centre + (z - middle) * NARROW**attempt
+            elif region is not None:
+                z = region.deeper(attempt).move_inside(z)
             sequences, log_probs = self._write(self.code(z, places), options, rng)
             latents = self.posterior(sequences)["mean"]
             for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True):

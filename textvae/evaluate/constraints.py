@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from textvae import metrics
-from textvae.constraints import members
+from textvae.constraints import keyed, members
 from textvae.evaluate.subject import Metrics, Subject, entry
 
 MOST = 50_000  # training texts of the classifier: more change its accuracy by less than a point
@@ -67,9 +67,7 @@ def constraints(subject: Subject) -> Metrics:
 
 def _sides(subject: Subject, rows: np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Whether each sequence's post has a label of this key at all, and whether it has this one: bool [rows] each."""
-    key = label.partition("=")[0] + "="
-    known = np.array([any(own.startswith(key) for own in labels) for labels in subject.tokens.post_labels], bool)
-    return known[subject.tokens.post[rows]], members({"label": label}, subject.tokens, rows)
+    return keyed(label, subject.tokens, rows), members({"label": label}, subject.tokens, rows)
 
 
 def _judge(subject: Subject, label: str) -> tuple[Classifier, dict[str, Any]] | None:

@@ -18,22 +18,30 @@ def far(squared_distance: Any, threshold: Any) -> Any:
 PENALTIES = {"near": near, "far": far}
 
 
-def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, threshold: float) -> Any:
-    """The penalty of one constraint, averaged over the sequences that it applies to.
+def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, threshold: float, margin: float = 0.0
+                        ) -> Any:
+    """The penalty of one constraint: its mean over the sequences that it applies to, and over those kept outside.
+
+    With a margin it is the contrastive loss of Hadsell, Chopra & LeCun 2006, equation 4, against a centre.
 
     Args:
         mean: float32 [batch, latent], posterior means.
         centre: float32 [latent], the mean latent of the texts that define the constraint.
-        applies: float32 [batch], 1 where the constraint applies, else 0.
+        applies: float32 [batch], 1 where the constraint applies, -1 where a margin keeps away, else 0.
         kind: A key of ``PENALTIES``.
         threshold: Squared L2 distance.
+        margin: Squared L2 distance beyond the threshold that sequences of -1 are kept at; 0 lets them be.
 
     Returns:
         float32 [], 0 where it applies to nothing in the batch.
     """
     squared = ops.sum(ops.square(mean - centre), axis=-1)
-    hinge = PENALTIES[kind](squared, threshold)
-    return ops.sum(applies * hinge) / ops.maximum(ops.sum(applies), 1.0)
+    total = _mean(PENALTIES[kind](squared, threshold), ops.relu(applies))
+    return total + _mean(far(squared, threshold + margin), ops.relu(-applies)) if margin else total
+
+
+def _mean(hinge: Any, members: Any) -> Any:
+    return ops.sum(members * hinge) / ops.maximum(ops.sum(members), 1.0)
 
 
 STEP = 0.1  # of a path: what its slope is measured over

@@ -44,15 +44,15 @@ class SequenceVAE(Network):
         free_bits_over: Whether each ``"dimension"`` has them or all together, ``"total"``.
         labels: Names of the labels that the network is told (CVAE; Sohn et al. 2015).
         smooth: Weight of the penalty on uneven paths; see ``textvae.nn.penalties.path_slopes``.
-        constraints: ``{"name", "kind", "threshold"}`` each, and what else is to be kept with them; their centres and
-            weights are variables.
+        constraints: ``{"name", "kind", "threshold"}`` each, ``"margin"`` where there is one, and what else is to be
+            kept with them; their centres and weights are variables.
         seed: For the first weights, dropout and the posterior's noise.
 
     Training takes ``encoder`` int32 [batch, time], ``decoder`` and ``target`` int32 [batch, time + 1] (the decoder's
-    begins with BEGIN, the target ends with END, 0 pads all three) and ``applies`` float32 [batch, constraints]; with
-    labels also ``label`` int32 [batch], 0 for none and else 1 + the label's place. Where ``positions`` int32 [n] says
-    at which places of the flattened target its tokens are, nothing else goes through the softmax. With ``rows``,
-    ``place`` and ``shift`` (see ``sampled_softmax.arrays``) the softmax is a sampled one.
+    begins with BEGIN, the target ends with END, 0 pads all three) and ``applies`` float32 [batch, constraints], see
+    ``constraint_distance``; with labels also ``label`` int32 [batch], 0 for none and else 1 + the label's place.
+    Where ``positions`` int32 [n] says at which places of the flattened target its tokens are, nothing else goes
+    through the softmax. With ``rows``, ``place`` and ``shift`` (see ``sampled_softmax.arrays``) it is a sampled one.
 
     What is called ``code`` is what the decoder is told: z, and behind it the label's numbers where there are labels.
     """
@@ -365,7 +365,7 @@ class SequenceVAE(Network):
         for i, constraint in enumerate(self.constraints):
             terms[f"constraint_{constraint['name']}"] = constraint_distance(
                 q["mean"], self.centres[i], inputs["applies"][:, i], kind=constraint["kind"],
-                threshold=constraint["threshold"])
+                threshold=constraint["threshold"], margin=constraint.get("margin", 0.0))
         return terms
 
     def _paths(self, embedded: Any, z: Any, label: Any, target: Any) -> Any:
