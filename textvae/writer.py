@@ -255,9 +255,9 @@ class Writer:
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
-        the source or another candidate, or has no end, is left out. Of the rest those are kept that repeat no words,
-        invent none and lie in the constraint's region when encoded again, and then those that are both fluent
-        (``log_prob``) and near to the source (``distance``), each measured against the other candidates. Where too few
+        the source or another candidate, or has no end, is left out. Of the rest those are kept that lie in the
+        constraint's region when encoded again, then those that repeat no words and invent none, and then those that
+        are both fluent (``log_prob``) and near to the source (``distance``), each measured against the other candidates. Where too few
         are left, latents are drawn from further away, and deeper inside the region.
 
         Args:
@@ -281,7 +281,7 @@ class Writer:
         q = self.posterior(self.ids(texts))
         found: list[dict[str, _Candidate]] = [{} for _ in texts]
         for attempt in range(ROUNDS):
-            short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < 2 * n]
+            short = [i for i in range(len(texts)) if sum(one.good for one in found[i].values()) < 2 * n]
             if not short:
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
@@ -294,15 +294,16 @@ class Writer:
             written = zip(owners, sequences, self.texts(sequences), log_probs, vectors, strict=True)
             for owner, ids, text, log_prob, latent in written:
                 if text and len(ids) < self.max_length and _folded(text) != _folded(texts[owner]):
-                    flaws = self._flaws(text) + (region is not None and not region.holds(latent))
-                    found[owner].setdefault(_folded(text), _Candidate(text, float(log_prob), latent, flaws))
+                    outside = region is not None and not bool(region.holds(latent))
+                    found[owner].setdefault(_folded(text), _Candidate(text, float(log_prob), latent, outside,
+                                                                      self._flaws(text)))
         return [self._best(source, centre, list(own.values()), n, seed)
                 for source, centre, own in zip(texts, q["mean"], found, strict=True)]
 
     def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int) -> list[Variation]:
         distances = np.array([np.linalg.norm(one.latent - centre) for one in found])
         appeal = _standardised(np.array([one.log_prob for one in found])) - _standardised(distances)
-        order = sorted(range(len(found)), key=lambda i: (found[i].flaws, -appeal[i]))[:n]
+        order = sorted(range(len(found)), key=lambda i: (found[i].outside, found[i].flaws, -appeal[i]))[:n]
         return [self._variation(source, found[i].text, float(distances[i]), found[i].log_prob, found[i].latent, seed)
                 for i in order]
 
@@ -384,7 +385,12 @@ class _Candidate:
     text: str
     log_prob: float
     latent: np.ndarray
+    outside: bool
     flaws: int
+
+    @property
+    def good(self) -> bool:
+        return not (self.outside or self.flaws)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
