@@ -1,5 +1,8 @@
 """The writer on an untrained network: what it writes is noise, how it writes it is not."""
 
+from itertools import pairwise
+from zlib import crc32
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,6 +134,34 @@ def test_samples_that_read_back_inside_the_region_come_first(writer, monkeypatch
     inside = [one.constraints[name] <= region.threshold for one in found]
     assert len(found) == 12 and sum(inside) >= 10 and inside == sorted(inside, reverse=True)
     assert len(writer.sample(12, seed=1)) == 12
+
+
+def test_samples_of_a_near_region_are_drawn_around_its_centre(writer, monkeypatch):
+    seen = []
+    write = writer._write
+    monkeypatch.setattr(writer, "_write", lambda code, *rest: seen.append(code) or write(code, *rest))
+    writer.sample(400, seed=1, constraint="cats")
+    first = seen[0]
+    assert first.mean(axis=0) == pytest.approx([1, 0, 0], abs=0.2) and first.std(axis=0) == pytest.approx(1, abs=0.15)
+    assert len(seen) > 1  # they do not read back there
+    assert all(len(after) <= len(before) and (after.std(axis=0) < before.std(axis=0)).all()
+               for before, after in pairwise(seen))
+
+
+def test_what_lies_outside_the_region_comes_after_what_lies_inside(writer, monkeypatch):
+    # One text in fifty is read as lying inside, whatever its flaws.
+    monkeypatch.setattr(writer, "lexicon", Lexicon(["cat dog bird ran far"]))
+    region, read = writer.region("cats"), writer.posterior
+
+    def posterior(sequences, label=None):
+        texts = writer.texts(sequences)
+        outside = np.array([crc32(text.encode()) % 50 > 0 for text in texts])
+        return {**read(sequences), "mean": region.centre + 9.0 * outside[:, None].astype(np.float32)}
+
+    monkeypatch.setattr(writer, "posterior", posterior)
+    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, constraint="cats")
+    inside = [row.constraints["cats"] <= region.threshold for row in found]
+    assert True in inside and False in inside and inside == sorted(inside, reverse=True)
 
 
 def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):
