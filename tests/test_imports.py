@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": BASE,
     "decoding": {"nn", *BASE},
     "constraints": {"config", "data", "errors", "text"},
-    "writer": {"constraints", "data", "decoding", "nn", "text", *BASE},
+    "model": {"constraints", "data", "decoding", "nn", "text", *BASE},
+    "writer": {"data", "decoding", "model", "text", *BASE},
 }
 MAY_IMPORT["evaluate"] = {"config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text", "writer",
                           *BASE}

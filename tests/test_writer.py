@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from textvae.constraints import Region
 from textvae.data import TrainedNetwork
 from textvae.errors import InputError, TextvaeError
 from textvae.text import tokenizer
 from textvae.text.lexicon import Lexicon, repeated
-from textvae.writer import Region, Writer
+from textvae.writer import Writer
 
 TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
 

@@ -105,8 +105,8 @@ class ConstraintConfig:
     keyword: str = option("", "the sequences with this word define it")
     kind: str = option("near", "pull towards the centre or push away", choices=("near", "far"))
     threshold: float = option(1.0, "squared L2 distance at which the penalty starts (near) or ends (far)", least=0.0)
-    margin: float = option(0.0, "squared L2 distance beyond a near region's threshold that all other sequences, or those "
-                           "with another label of the same key, are kept at; 0 lets them be", least=0.0)
+    margin: float = option(0.0, "squared L2 distance beyond a near region's threshold that all other sequences, or "
+                           "those with another label of the same key, are kept at; 0 lets them be", least=0.0)
     weight: float = option(0.1, "weight of the penalty in the loss", least=0.0)
     start: int = option(-1, "epoch, from 0, from which it acts; -1 waits for the KL's full weight", least=-1)
     rise: int = option(0, "epochs over which its weight rises from there", least=0)

@@ -93,8 +93,8 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
 
 def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: TrainedNetwork) -> Metrics:
     """The language model and the autoencoder of the sequence VAE's size, on the same test sequences."""
+    from textvae.model import Model
     from textvae.stages import word_transformer as stage
-    from textvae.writer import Writer
 
     found: Metrics = {}
     over, seed = f"over the same {len(subject.rows):,} test sequences", subject.child("bootstrap")
@@ -107,7 +107,7 @@ def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: Tr
         found["lm_ppl"] = evaluate.entry(metrics.ratio(nats, predictions, seed=seed, exponential=True), "perplexity",
                                          "exp of the same per prediction")
     if autoencoder.weights:
-        other = replace(subject, writer=Writer.of(subject.tokens, autoencoder))
+        other = replace(subject, writer=Model(subject.tokens.tokenizer, autoencoder))
         own, _ = evaluate.reconstruction(other)
         for name in ("bleu", "exact"):
             found[f"autoencoder_{name}"] = {

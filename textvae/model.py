@@ -1,0 +1,198 @@
+"""A trained sequence VAE with its tokenizer: texts, token ids and latents, each from the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from textvae.constraints import Region
+from textvae.data import UNKNOWN, TrainedNetwork
+from textvae.decoding import Decoder, Sampling
+from textvae.errors import InputError, TextvaeError
+from textvae.seeds import child
+from textvae.text import tokenizer as tokenizers
+
+BATCH = 256  # sequences per step: bounds the logits that are held at once
+
+
+class Model:
+    """A network that reads texts into latents and writes latents into texts.
+
+    Args:
+        tokenizer: The tokenizer as JSON values, from ``Tokens.tokenizer``.
+        trained: The artefact of the stage ``sequence_vae``.
+    """
+
+    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork) -> None:
+        from textvae.nn import Compiled
+        from textvae.nn.weights import restore
+
+        self.tokenizer = tokenizers.load(tokenizer)
+        self.network = restore(trained.kind, trained.settings, trained.weights)
+        self.constraints: tuple[dict[str, Any], ...] = tuple(trained.settings["constraints"])
+        self.max_length: int = trained.settings["max_length"]
+        self.latent: int = self.network.latent
+        self.labels: tuple[str, ...] = tuple(self.network.labels)
+        self.exact_kl: bool = self.network.prior is None
+        self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
+        self._centres = trained.weights["sequence_vae/centres"]
+        self._decoder = Decoder(self.network, self.max_length)
+        self._parameters = Compiled(self.network, self.network.parameters)
+        self._draw = Compiled(self.network, self.network.draw)
+        self._nats = Compiled(self.network, self.network.nats)
+        self._importance = Compiled(self.network, self.network.importance)
+        self._prior = Compiled(self.network, self.network.prior_sample)
+        self._score = Compiled(self.network, self.network.score)
+        self._score_samples = Compiled(self.network, self.network.score_samples, jit=True)
+
+    def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means and log-variances of texts, float32 [texts, latent] each.
+
+        Raises:
+            InputError: A text is empty, or longer than the model was trained on.
+        """
+        q = self.posterior(self.ids(texts))
+        return q["mean"], q["log_var"]
+
+    def decode(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
+               label: str | None = None) -> list[str]:
+        """Write a text for each latent, float32 [n, latent]; temperature 0 is greedy."""
+        return self.texts(self.decode_ids(z, seed=seed, temperature=temperature, sampler=sampler,
+                                          label=self.label_places(label, len(z))))
+
+    def unknown(self, text: str) -> int:
+        """How many of a text's tokens the vocabulary lacks; they are read as the unknown token."""
+        return self.tokenizer.encode(text).count(UNKNOWN)
+
+    def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Token ids of texts, int32 [tokens] each; raises as ``encode`` does."""
+        sequences = [np.array(ids, np.int32) for ids in self.tokenizer.encode_many([text.strip() for text in texts])]
+        for text, sequence in zip(texts, sequences, strict=True):
+            if not len(sequence):
+                raise InputError(f"nothing to read in the text {text!r}", "give it at least one word")
+            if len(sequence) > self.max_length:
+                raise InputError(f"the text that begins {text[:40]!r} has {len(sequence)} tokens, and this model was "
+                                 f"trained on at most {self.max_length}",
+                                 "give it sentence by sentence, or train with a larger tokens.max_length")
+        return sequences
+
+    def texts(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
+        """The texts of token ids."""
+        return [self.tokenizer.decode([int(token) for token in ids]).strip() for ids in sequences]
+
+    def label_places(self, label: str | None, count: int) -> np.ndarray:
+        """A label as the network takes it, int32 [count]; None stands for no label.
+
+        Raises:
+            TextvaeError: The network has not been told of this label.
+        """
+        if label is not None and label not in self.labels:
+            raise TextvaeError(f"this model has no label {label!r}", f"it has: {', '.join(self.labels)}" if self.labels
+                               else "name it in sequence_vae.labels and train again")
+        return np.full(count, 0 if label is None else 1 + self.labels.index(label), np.int32)
+
+    def posterior(self, sequences: Sequence[np.ndarray], label: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """All that the network says of q(z|x), see ``textvae.nn.posteriors``.
+
+        Args:
+            sequences: Token ids, int32 [tokens] each.
+            label: int32 [sequences], from ``label_places``; None stands for no labels.
+
+        Returns:
+            ``mean`` and ``log_var`` float32 [sequences, latent], and what else the family has.
+        """
+        from textvae.nn import batching
+
+        if not sequences:
+            return {name: np.zeros((0, self.latent), np.float32) for name in ("mean", "log_var")}
+        return batching.encode(self._parameters, sequences, BATCH, label)
+
+    def draw(self, q: dict[str, np.ndarray], rng: np.random.Generator, strength: float | np.ndarray = 1.0
+             ) -> np.ndarray:
+        """Draw a latent from each posterior, float32 [n, latent]; ``strength`` scales its distance from the mean."""
+        count = len(q["mean"])
+        noise = rng.standard_normal((count, self.network.family.noise), np.float32)
+        strengths = np.broadcast_to(np.asarray(strength, np.float32).reshape(-1, 1), (count, 1))
+        return np.asarray(self._draw.run(**q, noise=noise, strength=np.array(strengths)))
+
+    def nats(self, q: dict[str, np.ndarray], z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """KL(q(z|x) || p(z)), float64 [n, latent], or [n, 1] where the dimensions share it; ``z`` drawn from ``q``."""
+        return np.asarray(self._nats.run(**q, z=z, label=self._labels(label, len(z))), np.float64)
+
+    def log_weights(self, sequence: np.ndarray, q: dict[str, np.ndarray], samples: int, rng: np.random.Generator,
+                    label: np.ndarray | None = None) -> np.ndarray:
+        """log p(x|z) + log p(z) - log q(z|x) of one sequence under draws from q(z|x), in nats: float64 [samples].
+
+        Args:
+            sequence: Token ids, int32 [tokens].
+            q: From ``posterior``, [1, ...].
+            samples: XLA compiles once for each number of them.
+            label: int32 [1].
+        """
+        noise = rng.standard_normal((samples, self.network.family.noise), np.float32)
+        code, ratio = self._importance.run(**q, noise=noise, label=self._labels(label, 1))
+        return np.asarray(ratio, np.float64) - self.score_samples(sequence, np.asarray(code))
+
+    def prior(self, count: int, rng: np.random.Generator, label: np.ndarray | None = None) -> np.ndarray:
+        """Draw latents from the prior, float32 [count, latent]."""
+        noise = rng.standard_normal((count, self.network.prior_noise), np.float32)
+        return np.asarray(self._prior.run(noise=noise, label=self._labels(label, count)))
+
+    def code(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """What the decoder is told, float32 [n, code]: latents, and behind them their labels' numbers."""
+        if not self.labels:
+            return z
+        return np.concatenate([z, self._label_table[self._labels(label, len(z))]], axis=1)
+
+    def score(self, sequences: Sequence[np.ndarray], z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """-log p(x|z) in nats, summed over a sequence's tokens and its end, float64 [n].
+
+        Args:
+            sequences: Token ids, int32 [tokens] each.
+            z: float32 [n, latent].
+            label: int32 [n], from ``label_places``.
+        """
+        from textvae.nn import batching
+
+        nats, code = np.zeros(len(sequences)), self.code(z, label)
+        for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH):
+            arrays = batching.teacher_forced([sequences[i] for i in rows], width)
+            nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], code=code[rows])
+        return nats
+
+    def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
+        """-log p(x|z) in nats of one sequence under many codes, float64 [samples]."""
+        from textvae.nn import batching
+
+        arrays = batching.teacher_forced([sequence], max(self.max_length, len(sequence)))
+        nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], code=code)
+        return np.asarray(nats, np.float64)
+
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
+                   label: np.ndarray | None = None) -> list[np.ndarray]:
+        """As ``decode``, to token ids, int32 [tokens] each; ``label`` int32 [n], from ``label_places``."""
+        rng = np.random.default_rng(child(seed, "decode"))
+        return self._write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
+
+    def region(self, name: str | None) -> Region | None:
+        """The region of a constraint; None for None.
+
+        Raises:
+            TextvaeError: The model has no constraint of this name.
+        """
+        if name is None:
+            return None
+        for centre, constraint in zip(self._centres, self.constraints, strict=True):
+            if constraint["name"] == name:
+                return Region(centre, constraint["kind"], constraint["threshold"])
+        known = ", ".join(constraint["name"] for constraint in self.constraints)
+        raise TextvaeError(f"this model has no constraint {name!r}",
+                           f"it has: {known}" if known else "name one in [[sequence_vae.constraints]] and train again")
+
+    def _labels(self, label: np.ndarray | None, count: int) -> np.ndarray:
+        return np.zeros(count, np.int32) if label is None else label
+
+    def _write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator
+               ) -> tuple[list[np.ndarray], np.ndarray]:
+        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng) for i in range(0, len(code), BATCH)]
+        return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])
