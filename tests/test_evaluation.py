@@ -56,6 +56,10 @@ class ScriptedWriter:
         self.sampled = sampled or TRAIN[:2]
         self.scored: list[int] = []
 
+    def region(self, name: str) -> Region:
+        own = next(own for own in self.constraints if own["name"] == name)
+        return Region(np.zeros(2, np.float32), own["kind"], own["threshold"])
+
     def texts(self, sequences: list[Any]) -> list[str]:
         return [WORDS.decode(ids) for ids in sequences]
 
@@ -247,8 +251,8 @@ def test_a_writer_that_finds_nothing_is_reported_and_breaks_nothing():
 
 def test_sources_are_of_medium_length_where_there_are_such():
     long = ["the cat sat"] * 3 + [TEST[0]]
-    assert evaluate.pick_sources(subject(tokens=corpus(test=long))) == [TEST[0]]
-    assert set(evaluate.pick_sources(subject(tokens=corpus(test=["a cat", "a zebra"])))) == {"a cat", "a <unk>"}
+    assert subject(tokens=corpus(test=long)).sources == [TEST[0]]
+    assert set(subject(tokens=corpus(test=["a cat", "a zebra"])).sources) == {"a cat", "a <unk>"}
 
 
 def test_interpolations_join_two_sources():
@@ -320,10 +324,6 @@ class Moody(ScriptedWriter):
 
     def texts(self, sequences: list[Any]) -> list[str]:
         return [self.tokenizer.decode(ids) for ids in sequences]
-
-    def region(self, name: str) -> Region:
-        own = next(own for own in self.constraints if own["name"] == name)
-        return Region(np.zeros(2, np.float32), own["kind"], own["threshold"])
 
     def sample(self, n: int, **kwargs: Any) -> list[Any]:
         return [SimpleNamespace(text=f"the cat ran {MOODS[i % 4 == 3]}") for i in range(n)]

@@ -58,7 +58,10 @@ class Region:
 
     def holds(self, latents: np.ndarray) -> np.ndarray:
         """Whether latents, float32 [..., latent], lie on the right side: bool [...]."""
-        squared = ((latents - self.centre) ** 2).sum(axis=-1)
+        return self.admits(((latents - self.centre) ** 2).sum(axis=-1))
+
+    def admits(self, squared: np.ndarray) -> np.ndarray:
+        """The same of squared distances from the centre, float32 [...]: bool [...]."""
         return np.asarray(squared <= self.threshold if self.kind == "near" else squared >= self.threshold)
 
     def deeper(self, rounds: int) -> "Region":

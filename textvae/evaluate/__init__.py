@@ -7,8 +7,8 @@ from textvae.evaluate.paths import interpolations, paths
 from textvae.evaluate.reconstruction import reconstruction
 from textvae.evaluate.samples import sample_rows, samples
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
-from textvae.evaluate.variations import pick_sources, variations
+from textvae.evaluate.variations import variations
 from textvae.evaluate.vectors import vectors
 
 __all__ = ["Judge", "Metrics", "Rows", "Subject", "constraints", "entry", "interpolations", "likelihood", "paths",
-           "pick_sources", "reconstruction", "sample_rows", "samples", "variations", "vectors"]
+           "reconstruction", "sample_rows", "samples", "variations", "vectors"]

@@ -7,7 +7,6 @@ import numpy as np
 
 from textvae import metrics
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
-from textvae.evaluate.variations import pick_sources
 
 PAIRS, STEPS = 40, 9  # paths that are measured, and the texts of each
 SHOWN, SHOWN_STEPS = 2, 6  # in the report
@@ -19,7 +18,7 @@ def paths(subject: Subject) -> Metrics:
     Returns:
         ``path_largest_step`` and ``path_texts``; nothing where there are no two sources, or no text changes.
     """
-    sources = pick_sources(subject)[:2 * PAIRS]
+    sources = subject.sources[:2 * PAIRS]
     largest, texts = [], []
     for i, (a, b) in enumerate(zip(sources[::2], sources[1::2], strict=False)):
         written = subject.writer.interpolate(a, b, STEPS, seed=subject.child(f"path-{i}"))
@@ -43,6 +42,6 @@ def paths(subject: Subject) -> Metrics:
 
 def interpolations(subject: Subject) -> Rows:
     """Write the texts between pairs of sources: rows with ``texts``, the ends decoded as well, ``a`` and ``b``."""
-    sources = pick_sources(subject)[:2 * SHOWN]
+    sources = subject.sources[:2 * SHOWN]
     return [{"a": a, "b": b, "texts": subject.writer.interpolate(a, b, SHOWN_STEPS, seed=subject.child("interpolate"))}
             for a, b in zip(sources[::2], sources[1::2], strict=False)]

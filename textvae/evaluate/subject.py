@@ -8,8 +8,10 @@ import numpy as np
 
 from textvae import metrics
 from textvae.config import EvaluationConfig
-from textvae.data import CompressedVectors, Latents, Tokens
+from textvae.data import UNKNOWN, CompressedVectors, Latents, Tokens
 from textvae.seeds import child
+
+SHORTEST, LONGEST = 6, 25  # words of a source: room to vary, and most of it still in z
 
 Metrics = dict[str, dict[str, Any]]
 Rows = list[dict[str, Any]]
@@ -90,6 +92,15 @@ class Subject:
     def fits(self) -> np.ndarray:
         """Whether the writer can read each text, bool [sequences]."""
         return np.array([0 < len(own) <= self.writer.max_length for own in self.encoded], bool)
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Texts to vary: of medium length and all in the vocabulary where there are such."""
+        words = np.array([len(own) for own in self.words(self.texts)])
+        medium = self.fits & (words >= SHORTEST) & (words <= LONGEST)
+        known = medium & np.array([UNKNOWN not in own for own in self.encoded])
+        rows = np.flatnonzero(next(own for own in (known, medium, self.fits) if own.any() or own is self.fits))
+        return [self.texts[row] for row in self.pick(rows, self.config.sources, "sources")]
 
     @cached_property
     def label(self) -> np.ndarray:

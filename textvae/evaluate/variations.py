@@ -5,11 +5,8 @@ from typing import Any
 import numpy as np
 
 from textvae import metrics
-from textvae.data import UNKNOWN
 from textvae.evaluate.fluency import DEFINITION, Judge
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
-
-SHORTEST, LONGEST = 6, 25  # words of a source: room to vary, and most of it still in z
 
 Groups = list[list[str]]
 
@@ -25,7 +22,7 @@ def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
         ``variations`` with ``text``, ``distance``, ``nats_per_token`` under the generator and ``constraints``.
     """
     config = subject.config
-    sources = pick_sources(subject)
+    sources = subject.sources
     written = subject.writer.vary_many(sources, config.variations, seed=subject.child("vary"),
                                        strength=config.strength, temperature=config.temperature)
     groups = [[item.text for item in own] for own in written]
@@ -38,16 +35,6 @@ def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
                              "constraints": item.constraints} for item in own]}
             for source, own in zip(sources, written, strict=True)]
     return found, rows[:config.shown]
-
-
-def pick_sources(subject: Subject) -> list[str]:
-    """Draw the texts to vary: of medium length and all in the vocabulary where there are such."""
-    fits = subject.fits
-    words = np.array([len(own) for own in subject.words(subject.texts)])
-    medium = fits & (words >= SHORTEST) & (words <= LONGEST)
-    known = medium & np.array([UNKNOWN not in own for own in subject.encoded])
-    rows = np.flatnonzero(next(own for own in (known, medium, fits) if own.any() or own is fits))
-    return [subject.texts[row] for row in subject.pick(rows, subject.config.sources, "sources")]
 
 
 def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> Metrics:
@@ -128,16 +115,16 @@ def _constraints(subject: Subject, sources: list[str], written: list[list[Any]])
     config, seed = subject.config, subject.child("bootstrap")
     found: Metrics = {}
     for constraint in subject.writer.constraints:
-        name, far = constraint["name"], constraint["kind"] == "far"
+        name, region = constraint["name"], subject.writer.region(constraint["name"])
         asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
                                          strength=config.strength, temperature=config.temperature, constraint=name)
-        side = "more than" if far else "at most"
+        side = "at least" if region.kind == "far" else "at most"
         for key, groups, label in ((f"satisfied_{name}", asked, f"variations drawn with constraint {name!r}"),
                                    (f"unasked_{name}", written, "for reference, variations without a constraint")):
-            shares = [np.mean([(item.constraints[name] > constraint["threshold"]) == far for item in own])
+            shares = [region.admits(np.array([item.constraints[name] for item in own])).mean()
                       for own in groups if own]
             found[key] = entry(
                 metrics.mean(np.array(shares), seed=seed), "share",
                 f"{label} whose text, encoded again, has a squared distance of {side} "
-                f"{constraint['threshold']:g} from its centre")
+                f"{region.threshold:g} from its centre")
     return found
