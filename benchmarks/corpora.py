@@ -72,13 +72,19 @@ def held_out(tokens: Tokens, count: int, longest: int = 10**6) -> np.ndarray:
     return rows[((np.arange(count) + 0.5) / count * len(rows)).astype(int)]
 
 
-def only(tokens: Tokens, rows: np.ndarray, split: str) -> Tokens:
-    """Tokens of some sequences alone, all in one split."""
+def only(tokens: Tokens, rows: np.ndarray, split: str | None = None) -> Tokens:
+    """Tokens of some sequences alone, all in one split, or each in its own where None."""
     sequences = [np.asarray(tokens.sequence(row)) for row in rows]
     return dataclasses.replace(
         tokens, ids=np.concatenate(sequences), offsets=np.cumsum([0, *map(len, sequences)], dtype=np.int64),
         post=tokens.post[rows], position=tokens.position[rows],
-        split=np.full(len(rows), SPLITS.index(split), np.uint8))
+        split=tokens.split[rows] if split is None else np.full(len(rows), SPLITS.index(split), np.uint8))
+
+
+def thinned(tokens: Tokens, part: int, test: int) -> Tokens:
+    """Every so manieth sequence of the training and validation splits, and the first so many of the test split."""
+    kept = [tokens.rows("train")[::part], tokens.rows("validation")[::part], tokens.rows("test")[:test]]
+    return only(tokens, np.concatenate(kept))
 
 
 def predictions(tokens: Tokens, rows: np.ndarray) -> int:

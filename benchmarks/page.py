@@ -1,15 +1,17 @@
-"""docs/performance.md and the table of docs/training.md, written from the results' files and nothing else."""
+"""docs/performance.md and the tables of docs/training.md, written from the results' files and nothing else."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks import remedies
 from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
 TRAINING = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- measured: python -m benchmarks table -->\n", "<!-- end -->\n"
+BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
             "lm_ppl": "PPL of a language model of the same size", "real_forward_ppl": "PPL of Kneser-Ney trigrams",
@@ -49,16 +51,38 @@ def text(results: Path = RESULTS) -> str:
 
 
 def training(page: str, results: Path = RESULTS) -> str:
-    """docs/training.md with a new table of what the recipes reached, between its marks.
+    """docs/training.md with new tables between their marks: what the recipes reached, and what each remedy did.
 
     Args:
         page: The page as it is.
-        results: Folder of the files that ``benchmarks/quality.py`` wrote.
+        results: Folder of the files that ``benchmarks/quality.py`` and ``benchmarks/remedies.py`` wrote.
     """
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
+    page = _between(page, BEGIN, _recipes(results))
+    path = results / "remedies.json"
+    if not path.exists():
+        return page
+    return _between(page, BEGIN_REMEDIES, _remedies(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def _between(page: str, begin: str, lines: list[str]) -> str:
+    before, _, rest = page.partition(begin)
+    return "".join([before, begin, "\n", *lines, "\n", END, rest.partition(END)[2]])
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    return [f"| {' | '.join(row)} |\n" for row in (rows[0], ("---",) * len(rows[0]), *rows[1:])]
+
+
+def _remedies(record: dict[str, Any]) -> list[str]:
+    rows = [("", *remedies.METRICS.values())]
+    rows += [(own["variant"], *(estimate(own["metrics"][name]) for name in remedies.METRICS))
+             for own in record["remedies"]]
+    return [f"{record['method']} {machine(record)}\n", "\n", *_table(rows)]
+
+
+def _recipes(results: Path) -> list[str]:
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("quality-*.json"))]
-    rows = [("", *(f"`{own['pipeline']}`" for own in found)), ("---", *["---"] * len(found))]
+    rows = [("", *(f"`{own['pipeline']}`" for own in found))]
     rows.append(("hidden, z, beta", *(", ".join(number(own["settings"]["sequence_vae"][name])
                                                 for name in ("hidden", "latent", "beta")) for own in found)))
     rows.append(("seed; minutes on " + found[0]["made_by"]["device"]["name"],
@@ -67,7 +91,7 @@ def training(page: str, results: Path = RESULTS) -> str:
         measured = [own["metrics"].get(name) for own in found]
         if any(measured):
             rows.append((title, *(estimate(own) if own else "" for own in measured)))
-    return "".join([before, BEGIN, "\n", *(f"| {' | '.join(row)} |\n" for row in rows), "\n", END, after])
+    return _table(rows)
 
 
 def estimate(own: dict[str, Any]) -> str:

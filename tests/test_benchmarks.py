@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from networks import tokens as made
 
-from benchmarks import corpora, page, rows, turns
+from benchmarks import corpora, page, remedies, rows, turns
 from benchmarks.machine import RESULTS
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
@@ -182,6 +182,18 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
     assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
+
+
+def test_the_table_of_remedies(tmp_path):
+    metric = {"value": 101.25, "low": 99.0, "high": 103.0}
+    record = {"method": "How.", "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {"keras": "3"}},
+              "remedies": [{"variant": "nothing", "metrics": dict.fromkeys(remedies.METRICS, metric)}]}
+    (tmp_path / "remedies.json").write_text(json.dumps(record))
+    (tmp_path / "quality-blog.json").write_text((RESULTS / "quality-blog.json").read_text(encoding="utf-8"))
+    old = f"Before.\n{page.BEGIN}x\n{page.END}Then.\n{page.BEGIN_REMEDIES}stale\n{page.END}After.\n"
+    new = page.training(old, tmp_path)
+    assert new.startswith("Before.\n") and new.endswith(f"| nothing{' | 101.2 [99, 103]' * 5} |\n\n{page.END}After.\n")
+    assert "How. a chip, 2 cores" in new and "stale" not in new and page.training(new, tmp_path) == new
 
 
 def test_the_page_of_some_results(tmp_path):
