@@ -85,8 +85,8 @@ def _recipes(results: Path) -> list[str]:
     rows = [("", *(f"`{own['pipeline']}`" for own in found))]
     rows.append(("hidden, z, beta", *(", ".join(number(own["settings"]["sequence_vae"][name])
                                                 for name in ("hidden", "latent", "beta")) for own in found)))
-    rows.append(("seed; minutes on " + found[0]["made_by"]["device"]["name"],
-                 *(f"{own['settings']['seed']}; {sum(own['seconds'].values()) / 60:.0f}" for own in found)))
+    rows.append(("seed; minutes; on", *(f"{own['settings']['seed']}; {sum(own['seconds'].values()) / 60:.0f}; "
+                                        f"{own['made_by']['device']['name']}" for own in found)))
     for name, title in MEASURED.items():
         measured = [own["metrics"].get(name) for own in found]
         if any(measured):
