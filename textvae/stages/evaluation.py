@@ -202,7 +202,9 @@ def _sections(found: Metrics) -> list[tuple[str, Metrics]]:
 def _facts(subject: Subject, sequence_vae: TrainedNetwork, latent_transformer: TrainedNetwork) -> dict[str, str]:
     tokens, config, settings = subject.tokens, subject.config, sequence_vae.settings
     counts = ", ".join(f"{len(tokens.rows(split)):,} {split}" for split in SPLITS)
-    constraints = ", ".join(f"{own['name']} ({own['kind']}, {own['threshold']:g})" for own in settings["constraints"])
+    margins = [f", margin {own['margin']:g}" if own.get("margin") else "" for own in settings["constraints"]]
+    constraints = ", ".join(f"{own['name']} ({own['kind']}, {own['threshold']:g}{margin})"
+                            for own, margin in zip(settings["constraints"], margins, strict=True))
     parameters = sequence_vae.metrics.get("parameters")
     declined = latent_transformer.metrics.get("reason")
     return {
