@@ -18,8 +18,8 @@ TURNS, TRIES = 7, 2
 OURS = "textvae"
 # Sentences of one bucket or two, so that compiling takes seconds.
 SIZES = {"hidden": 256, "batch": 32, "steps": 8, "shortest": 14, "longest": 20}
-# Plain Keras first: it computes with the same library, so that its ratio depends less on the processor. Of the same code
-# it was 2.99 on an AMD EPYC and 2.48 on an Intel Xeon, where PyTorch's fell from 1.44 to 1.00.
+# Plain Keras first: it computes with the same library, so that its ratio depends less on the processor. Of the same
+# code it was 2.99 on an AMD EPYC and 2.48 on an Intel Xeon, where PyTorch's fell from 1.44 to 1.00.
 YARDSTICKS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain Keras": ("benchmarks.plain:training", {}),
     "PyTorch equal lengths": ("benchmarks.yardsticks:training", {"style": "equal"})}
