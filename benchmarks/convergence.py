@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import numpy as np
 
 from benchmarks import corpora
 from benchmarks.rows import brief, verdict
-from benchmarks.turns import ROOT
+from benchmarks.turns import ROOT, alone
 
 METHOD = (
     "The stage `sequence_vae` on the Penn Treebank, hidden 256, embedding 256, z 32, batches of 32, dropout 0.5, the "
@@ -40,9 +39,7 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
         for variant in VARIANTS:
             given = {"folder": str(folder), "variant": variant, "seed": seed, "epochs": 1 if quick else 3,
                      "part": 60 if quick else 1}
-            done = subprocess.run([sys.executable, "-m", "benchmarks.convergence", json.dumps(given)], cwd=ROOT,
-                                  check=True, stdout=subprocess.PIPE, text=True)
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            runs.append(alone("benchmarks.convergence", given))
             yield {"method": METHOD, "rows": list(_rows(runs)), "runs": runs}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import remedies
 from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
+from textvae.errors import TextvaeError
 
 PAGE = ROOT / "docs" / "performance.md"
 TRAINING = ROOT / "docs" / "training.md"
@@ -65,6 +66,9 @@ def training(page: str, results: Path = RESULTS) -> str:
 
 
 def _between(page: str, begin: str, lines: list[str]) -> str:
+    if begin not in page:
+        raise TextvaeError(f"docs/training.md has no line {begin.strip()}",
+                           f"put it and {END.strip()} where the table belongs")
     before, _, rest = page.partition(begin)
     return "".join([before, begin, "\n", *lines, "\n", END, rest.partition(END)[2]])
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks import corpora
-from benchmarks.turns import ROOT
+from benchmarks.turns import alone
 
 SEED, PART, EPOCHS = 1, 6, 14
 BASE = {"vectors": "none", "embedding": 128, "hidden": 128, "latent": 32, "dropout": 0.5, "word_dropout": 0.0,
@@ -52,9 +51,7 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for variant in list(VARIANTS)[:2 if quick else None]:
         given = {"folder": str(folder), "variant": variant, "part": 300 if quick else PART, "quick": quick}
-        done = subprocess.run([sys.executable, "-m", "benchmarks.remedies", json.dumps(given)], cwd=ROOT, check=True,
-                              stdout=subprocess.PIPE, text=True)
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+        found.append(alone("benchmarks.remedies", given))
         yield {"method": METHOD, "rows": [], "remedies": found}
 
 

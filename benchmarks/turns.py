@@ -98,6 +98,19 @@ def measure(subjects: Sequence[Subject], repeats: int) -> dict[str, dict[str, An
                 if worker in able else worker.facts for worker in workers}
 
 
+def alone(module: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a module prints as its last line, JSON, when it is run in a process of its own.
+
+    Args:
+        module: Such as ``"benchmarks.convergence"``.
+        given: Its one argument, as JSON.
+    """
+    done = subprocess.run([sys.executable, "-m", module, json.dumps(given)], cwd=ROOT, check=True,
+                          stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def spread(turns: Sequence[dict[str, float]]) -> dict[str, dict[str, Any]]:
     """Median, least, most and all of every number, four digits of each.
 
