@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.nn.batching import WIDTHS, fit_widths, pad, plan, real_positions, rooms, teacher_forced
+from textvae.nn.batching import WIDTHS, fit_widths, pad, plan, real_positions, rooms, share, teacher_forced
 
 LENGTHS = st.lists(st.integers(1, 700), max_size=80).map(lambda lengths: np.array(lengths, np.int64))
 
@@ -29,6 +29,32 @@ def test_each_width_has_one_batch_size_but_for_the_widest(lengths, batch_size):
     widest = max((width for _, width in batches), default=0)
     assert all(len(rows) == batch_size for rows, width in batches if width < widest)
     assert all(width in WIDTHS or width % 64 == 0 for _, width in batches)
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(lengths=LENGTHS, batch_size=st.integers(1, 40), seed=st.integers(0, 99))
+def test_even_batches_hold_every_sequence_once_and_one_size_a_width(lengths, batch_size, seed):
+    batches = plan(lengths, batch_size, np.random.default_rng(seed), even=True)
+    met = np.concatenate([rows for rows, _ in batches]) if batches else np.zeros(0, int)
+    assert sorted(met.tolist()) == list(range(len(lengths)))
+    widest = max((width for _, width in batches), default=0)
+    for width in {width for _, width in batches} - {widest}:
+        assert len({len(rows) for rows, own in batches if own == width}) == 1
+    # What batches share of their mean losses is the loss of every sequence alike.
+    weights = np.zeros(len(lengths))
+    for rows, _ in batches:
+        weights[rows] += share(len(rows), batch_size) / len(rows)
+    assert weights == pytest.approx(np.full(len(lengths), 1 / batch_size))
+
+
+def test_even_batches_are_as_many_and_equally_large():
+    lengths = np.random.default_rng(1).integers(3, 80, 6000)
+    widths = fit_widths(lengths, 12)
+    even, equal = (plan(lengths, 32, np.random.default_rng(1), widths, even=how) for how in (True, False))
+    places = np.array([len(rows) * width for rows, width in even if width < widths[-1]])
+    assert len(even) == pytest.approx(len(equal), rel=0.05)
+    assert places.max() / places.min() < 1.15
+    assert max(len(rows) for rows, _ in even) > 4 * min(len(rows) for rows, width in even if width < widths[-1])
 
 
 def test_little_of_a_batch_is_padding():

@@ -102,13 +102,13 @@ def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
                                  word_dropout=0.0, learning_rate=0.02, constraints=heavy)
     history = train(config, tokens, vectors, tmp_path / "s").history
     assert history[-1]["val_reconstruction"] < 0.6 * history[0]["val_reconstruction"]
-    assert history[-1]["val_constraint_away"] < 0.75 * history[1]["val_constraint_away"]
+    assert history[-1]["constraint_away"] < 0.3 * history[0]["constraint_away"]  # in training: other texts are longer
 
 
 def test_a_margin_keeps_other_sequences_outside(tokens, vectors, tmp_path):
     config = dataclasses.replace(TINY, epochs=25, patience=25, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
                                  word_dropout=0.0, learning_rate=0.02)
-    rows = tokens.rows("train")  # the validation split has other lengths
+    rows = tokens.rows("train")  # in training: other texts are longer
     apart = {}
     for margin in (0.0, 8.0):
         own = ConstraintConfig(name="cats", keyword="cat", threshold=4.0, margin=margin, weight=3.0, start=0)

@@ -200,6 +200,23 @@ def test_keras_own_fit_with_callbacks_and_checkpoints_works_too(tmp_path):
         np.testing.assert_array_equal(one.numpy(), two.numpy(), one.path)
 
 
+def test_a_share_scales_what_a_batch_teaches_and_not_what_it_reports():
+    import keras
+
+    def taught(**more):
+        network = networks.build("sequence_vae")
+        before = network.narrow.kernel.numpy()
+        network.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False)
+        batch = networks.batch("sequence_vae", np.random.default_rng(1))
+        logs = network.train_on_batch({**batch, **more}, return_dict=True)
+        return network.narrow.kernel.numpy() - before, float(logs["loss"])
+
+    (whole, loss), (half, same) = taught(), taught(share=np.full(4, 0.5, np.float32))
+    assert np.abs(whole).max() > 0
+    np.testing.assert_allclose(half, whole / 2, rtol=1e-4, atol=1e-7)
+    assert same == pytest.approx(loss)
+
+
 def test_batches_made_ahead_are_the_same_and_hand_errors_over():
     from textvae.nn.ahead import ahead
 

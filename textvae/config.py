@@ -168,7 +168,7 @@ class SequenceVAEConfig:
     smooth: float = option(0.0, "weight of the penalty on sudden changes along paths between latents", least=0.0)
     epochs: int = option(20, "most passes over the training split", least=1)
     patience: int = option(4, "epochs without a better validation loss before stopping", least=1)
-    batch_size: int = option(32, "sequences per step", least=1)
+    batch_size: int = option(32, "sequences per step on average: many short ones or few long ones", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
     schedule: str = option("cosine", "how it falls: along a cosine to a tenth, by half after each epoch without a "
                            "better validation loss, or never", choices=("cosine", "plateau", "constant"))
@@ -217,7 +217,7 @@ class WordTransformerConfig:
     dropout: float = option(0.1, "share of activations set to zero", least=0.0, most=0.95)
     epochs: int = option(3, "most passes over the training split", least=1)
     patience: int = option(2, "epochs without a better validation loss before stopping", least=1)
-    batch_size: int = option(32, "sequences per step", least=1)
+    batch_size: int = option(32, "sequences per step on average: many short ones or few long ones", least=1)
     learning_rate: float = option(1e-3, "AdamW's step size", least=0.0)
 
 
@@ -228,7 +228,7 @@ class LanguageModelConfig:
     epochs: int = option(0, "most passes over the training split; 0 trains none", least=0)
     patience: int = option(3, "epochs without a better validation loss before stopping", least=1)
     dropout: float = option(0.5, "share of inputs and outputs set to zero", least=0.0, most=0.95)
-    batch_size: int = option(32, "sequences per step", least=1)
+    batch_size: int = option(32, "sequences per step on average: many short ones or few long ones", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
 
 
@@ -238,7 +238,7 @@ class AutoencoderConfig:
 
     epochs: int = option(0, "most passes over the training split; 0 trains none", least=0)
     patience: int = option(3, "epochs without a better validation loss before stopping", least=1)
-    batch_size: int = option(32, "sequences per step", least=1)
+    batch_size: int = option(32, "sequences per step on average: many short ones or few long ones", least=1)
     learning_rate: float = option(1e-3, "Adam's step size", least=0.0)
 
 

@@ -53,10 +53,10 @@ def most_widths(steps: int, compiled: bool) -> int:
 
 
 def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None,
-         widths: Sequence[int] = WIDTHS) -> list[tuple[np.ndarray, int]]:
+         widths: Sequence[int] = WIDTHS, even: bool = False) -> list[tuple[np.ndarray, int]]:
     """Put sequences into batches by length.
 
-    All batches but one have ``batch_size`` rows: what a bucket has left over moves up to the next, so that a
+    All batches of a width but one have as many rows: what a bucket has left over moves up to the next, so that a
     compiled step meets each width with one batch size.
 
     Args:
@@ -64,6 +64,9 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
         batch_size: Sequences per batch.
         rng: Shuffles the sequences and the batches; None keeps the order.
         widths: What batches may be wide, ascending; what is longer than all of them gets a width of its own.
+        even: Whether batches are equally large in tokens, many short sequences or few long ones, and have
+            ``batch_size`` sequences on average. Gradients then have one scale, and a training by length learns as
+            much as one of mixed batches (`python -m benchmarks convergence`); its loss needs ``share``.
 
     Returns:
         ``(rows int64 [batch], width)`` for each batch; every sequence stands in exactly one.
@@ -77,16 +80,31 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
     narrower = [width for width in widths if width < longest]
     top = next((width for width in widths if width >= longest), -(-longest // 64) * 64)
     bucket = np.searchsorted(narrower, lengths[order])
+    mean = np.array([*narrower, top])[bucket].mean() if len(order) else 1.0
     batches = []
     left = order[:0]
     for number, width in enumerate([*narrower, top]):
         rows = np.concatenate([left, order[bucket == number]])
-        whole = len(rows) if width == top else len(rows) // batch_size * batch_size
-        batches += [(rows[start:start + batch_size], width) for start in range(0, whole, batch_size)]
+        size = max(round(batch_size * mean / width), 1) if even else batch_size
+        whole = len(rows) if width == top else len(rows) // size * size
+        batches += [(rows[start:start + size], width) for start in range(0, whole, size)]
         left = rows[whole:]
     if rng is not None:
         batches = [batches[i] for i in rng.permutation(len(batches))]
     return batches
+
+
+def share(size: int, batch_size: int) -> np.ndarray:
+    """What the mean loss of a batch is multiplied by, so that a sequence weighs the same in all of ``plan``'s batches.
+
+    Args:
+        size: Sequences in the batch.
+        batch_size: Sequences per batch on average.
+
+    Returns:
+        float32 [size], all the same: keras wants the batch first in every array.
+    """
+    return np.full(size, size / batch_size, np.float32)
 
 
 def pad(sequences: list[np.ndarray], width: int) -> np.ndarray:

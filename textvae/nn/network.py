@@ -48,8 +48,8 @@ class Network(keras.Model):
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:
-        """The objective, for keras."""
-        return self.objective(y_pred)
+        """The objective, for keras; times a batch's ``share``, float32 [batch], where batches differ in size."""
+        return self.objective(y_pred) * (ops.mean(x["share"]) if "share" in x else 1.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The batch mean of every term, for keras."""

@@ -159,15 +159,16 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
 
     Yields:
         ``encoder`` int32 [batch, width], ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32
-        [n], ``applies`` float32 [batch, constraints], and what ``sampled_softmax.arrays`` gives.
+        [n], ``applies`` float32 [batch, constraints], with an rng ``share`` float32 [batch], see
+        ``textvae.nn.batching.share``, and what ``sampled_softmax.arrays`` gives.
     """
     from textvae.nn import sampled_softmax
-    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, teacher_forced
+    from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, share, teacher_forced
     from textvae.nn.noise import noised
 
     widths = widths or WIDTHS
     lengths = tokens.lengths[rows]
-    planned = plan(lengths, batch_size, rng, widths)
+    planned = plan(lengths, batch_size, rng, widths, even=rng is not None)
     for (batch, width), room in zip(planned, rooms(lengths, planned, widths), strict=True):
         chosen = rows[batch]
         arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
@@ -177,6 +178,7 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
             arrays["encoder"] = pad(sequences, width)
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
+            arrays["share"] = share(len(chosen), batch_size)
             if chances is not None:
                 arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
         if label is not None:

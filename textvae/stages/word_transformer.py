@@ -144,14 +144,17 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, rng: np.random.Ge
         widths: What batches may be wide, as ``fit_widths`` chooses; None takes those of ``textvae.nn.batching``.
 
     Yields:
-        ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32 [n].
+        ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32 [n]; with an rng ``share`` float32
+        [batch], see ``textvae.nn.batching.share``.
     """
-    from textvae.nn.batching import WIDTHS, plan, real_positions, rooms
+    from textvae.nn.batching import WIDTHS, plan, real_positions, rooms, share
 
     widths = widths or WIDTHS
-    planned = plan(tokens.lengths[rows], batch_size, rng, widths)
+    planned = plan(tokens.lengths[rows], batch_size, rng, widths, even=rng is not None)
     for (places, width), room in zip(planned, rooms(tokens.lengths[rows], planned, widths), strict=True):
         arrays = _arrays(tokens, rows[places], width)
+        if rng is not None:
+            arrays["share"] = share(len(places), batch_size)
         yield {**arrays, "positions": real_positions(arrays["target"], room)}
 
 
