@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from textvae.decoding import BEGIN, END, SAMPLERS, Decoder, Sampling
+from textvae.decoding import BEGIN, END, FREE, SAMPLERS, Decoder, Sampling, Steering
 from textvae.errors import TextvaeError
 
 A, B, C, D = 4, 5, 6, 7
@@ -40,9 +40,10 @@ GARDEN_PATH = {BEGIN: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, A: 0.25}, B: {D: 0.
                D: {END: 1.0}}
 
 
-def write(table, count=1, seed=0, length=6, **options):
+def write(table, count=1, seed=0, length=6, steering=FREE, **options):
     decoder = Decoder(scripted(table), length)
-    return decoder.decode(np.zeros((count, 2), np.float32), Sampling(**options), rng=np.random.default_rng(seed))
+    return decoder.decode(np.zeros((count, 2), np.float32), Sampling(**options), rng=np.random.default_rng(seed),
+                          steering=steering)
 
 
 def test_greedy_takes_the_likeliest_token_each_time():
@@ -88,6 +89,31 @@ def test_special_tokens_are_never_written(sampler):
     table = {BEGIN: {0: 0.3, 1: 0.3, 3: 0.3, A: 0.1}, A: {0: 0.3, 1: 0.3, 3: 0.3, END: 0.1}}
     texts, _ = write(table, count=20, sampler=sampler, temperature=1.0)
     assert all(ids.tolist() == [A] for ids in texts)
+
+
+def test_a_wanted_token_is_pushed_until_a_text_has_it():
+    table = {BEGIN: {A: 0.9, B: 0.1}, A: {A: 0.9, END: 0.1}, B: {A: 0.4, B: 0.1, END: 0.5}}
+    wanted = Steering(wanted=(B,), push=30.0)
+    (ids,), log_probs = write(table, sampler="greedy", steering=wanted)
+    assert ids.tolist() == [B] and log_probs[0] == pytest.approx(np.log(0.1 * 0.5) / 2, abs=1e-4)  # without the push
+    texts, _ = write(table, count=2000, temperature=1.0, sampler="temperature", steering=wanted)
+    assert all(ids[0] == B for ids in texts)
+    # From then on by probability: again with 0.1, four standard errors.
+    assert np.mean([len(ids) > 1 and ids[1] == B for ids in texts]) == pytest.approx(0.1, abs=0.027)
+    # Several, each until it is there; then without any by the same decoder.
+    decoder = Decoder(scripted({BEGIN: {A: 0.9, B: 0.05, C: 0.05}, A: {END: 1}, B: {C: 0.1, END: 0.9},
+                                C: {B: 0.1, END: 0.9}}), 6)
+    for steering, expected in ((Steering(wanted=(C, B), push=30.0), {B, C}), (FREE, {A}),
+                               (Steering(wanted=(C,), push=30.0), {C})):
+        (ids,), _ = decoder.decode(np.zeros((1, 2), np.float32), Sampling("greedy"), rng=np.random.default_rng(0),
+                                   steering=steering)
+        assert set(ids.tolist()) == expected
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])
+def test_barred_tokens_are_never_written(sampler):
+    texts, _ = write(GARDEN_PATH, count=50, sampler=sampler, temperature=1.0, steering=Steering(barred=(A,)))
+    assert {tuple(ids.tolist()) for ids in texts} == {(B, D)}
 
 
 @pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])

@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": BASE,
     "decoding": {"nn", *BASE},
     "constraints": {"config", "data", "errors", "text"},
+    "conditions": {"decoding", "errors", "text"},
     "model": {"constraints", "data", "decoding", "nn", "text", *BASE},
-    "writer": {"data", "decoding", "model", "text", *BASE},
+    "writer": {"conditions", "constraints", "data", "decoding", "model", "text", *BASE},
 }
 MAY_IMPORT["evaluate"] = {"config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text", "writer",
                           *BASE}

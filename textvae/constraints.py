@@ -1,6 +1,5 @@
 """Constraints: which sequences define one, and the region of the latent space that it stands for."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ from textvae.config import ConstraintConfig
 from textvae.data import Tokens
 from textvae.errors import ConfigError
 from textvae.text import tokenizer
+from textvae.text.lexicon import whole
 
 DEEPEN = {"near": 0.7, "far": 1.4}  # factor on a region's threshold for each round further inside
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
@@ -129,6 +129,6 @@ def members(settings: Mapping[str, Any], tokens: Tokens, rows: Any = None) -> np
     if settings.get("label"):
         owners = np.array([settings["label"] in labels for labels in tokens.post_labels], bool)
         return np.asarray(owners[tokens.post[rows]])
-    word = re.compile(rf"(?<!\w){re.escape(settings['keyword'])}(?!\w)", re.IGNORECASE)
+    word = whole(settings["keyword"])
     vocabulary = tokenizer.load(tokens.tokenizer)
     return np.array([bool(word.search(vocabulary.decode(tokens.sequence(row)))) for row in rows], bool)

@@ -41,6 +41,24 @@ class Sampling:
                                f"top_k {self.top_k}, beams {self.beams}")
 
 
+@dataclass(frozen=True)
+class Steering:
+    """Which tokens a text is led to and away from, whatever z says.
+
+    Args:
+        barred: Tokens that are never written.
+        wanted: Tokens whose logits are raised until a text has them; not in beam search.
+        push: By how much, in nats.
+    """
+
+    barred: tuple[int, ...] = ()
+    wanted: tuple[int, ...] = ()
+    push: float = 0.0
+
+
+FREE = Steering()
+
+
 def _draw(weights: Any, uniform: Any) -> Any:
     """Draw an index in proportion to its weight: float32 [batch, n], uniform [batch] in [0, 1) -> int32 [batch].
 
@@ -143,9 +161,9 @@ class Decoder:
     def __init__(self, network: Any, max_length: int) -> None:
         self.network = network
         self.max_length = max_length
-        self._compiled: dict[Sampling, Any] = {}
+        self._compiled: dict[tuple[Sampling, bool], Any] = {}
 
-    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator
+    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE
                ) -> tuple[list[np.ndarray], np.ndarray]:
         """Write one sequence per latent.
 
@@ -153,10 +171,11 @@ class Decoder:
             z: float32 [n, latent].
             options: How tokens are chosen.
             rng: Draws the uniform numbers of every token, so that a seed writes the same on every backend.
+            steering: Tokens to write and not to write.
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token under the
-            untempered model, END counted where it was reached, float32 [n].
+            untempered and unsteered model, END counted where it was reached, float32 [n].
         """
         from textvae.nn.compiled import Compiled
 
@@ -164,13 +183,17 @@ class Decoder:
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy")
-        if options not in self._compiled:
+        # Most texts are led to nothing, and their loop need not look for it.
+        kind = (options, bool(steering.wanted))
+        if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
-            self._compiled[options] = Compiled(self.network, lambda inputs: loop(inputs, options), jit=True)
+            self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
         uniform = rng.random((len(z), self.max_length + 1, TRIES), np.float32)
         # XLA compiles one loop for each number of rows, so it meets few; repeated rows end when their model does.
         rows = np.minimum(np.arange(_round_up(len(z))), len(z) - 1)
-        ids, log_probs = self._compiled[options].run(z=np.asarray(z, np.float32)[rows], uniform=uniform[rows])
+        ids, log_probs = self._compiled[kind].run(
+            z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
+            wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32))
         texts, means = [], []
         for row, log_prob in zip(np.asarray(ids)[:len(z)], np.asarray(log_probs), strict=False):
             ends = np.flatnonzero(row == END)
@@ -179,7 +202,7 @@ class Decoder:
             means.append(log_prob / (length + bool(len(ends))))
         return texts, np.array(means, np.float32)
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling) -> tuple[Any, Any]:
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool) -> tuple[Any, Any]:
         from keras import ops
 
         z, uniform = inputs["z"], inputs["uniform"]
@@ -187,11 +210,18 @@ class Decoder:
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
-        barred = self._barred()
+        barred, wanted = inputs["barred"], inputs["wanted"]
+        pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
+
+        def steer(logits: Any, ids: Any) -> Any:
+            if not led:
+                return logits + barred
+            missing = ops.logical_not(ops.any(ids[:, :, None] == wanted[None, None, :], axis=1))
+            return logits + barred + ops.matmul(ops.cast(missing, "float32"), pushed)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
             logits, state = self.network.step(last, z, list(state))
-            chosen = pick(logits + barred, ops.take(uniform, t, axis=1), options)
+            chosen = pick(steer(logits, ids), ops.take(uniform, t, axis=1), options)
             chosen = ops.where(done, PAD, chosen)
             probability = ops.take_along_axis(ops.softmax(logits), chosen[:, None], axis=-1)[:, 0]
             total = total + ops.where(done, 0.0, ops.log(ops.maximum(probability, SMALLEST)))
@@ -207,14 +237,14 @@ class Decoder:
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
-    def _beam(self, inputs: dict[str, Any], options: Sampling) -> tuple[Any, Any]:
+    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool) -> tuple[Any, Any]:
         from keras import ops
 
         beams, steps = options.beams, self.max_length + 1
         z = ops.repeat(inputs["z"], beams, axis=0)
         count = ops.shape(inputs["z"])[0]
         places = ops.arange(steps, dtype="int32")
-        barred = self._barred()
+        barred = inputs["barred"]
         vocabulary = barred.shape[0]
         # A finished beam goes on with PAD alone, at no cost, so that it competes as it is.
         only_pad = ops.where(ops.arange(vocabulary) == PAD, 0.0, -1e9)
@@ -247,10 +277,7 @@ class Decoder:
         picked = ops.take_along_axis(ids, ops.cast(best, "int32")[:, None, None], axis=1)[:, 0]
         return picked, ops.take_along_axis(scores, best[:, None], axis=-1)[:, 0]
 
-    def _barred(self) -> Any:
-        from keras import ops
-
-        vocabulary = self.network.embedding.embeddings.shape[0]
-        never = np.zeros(vocabulary, np.float32)
-        never[list(NEVER)] = -1e9
-        return ops.convert_to_tensor(never)
+    def _barred(self, more: tuple[int, ...]) -> np.ndarray:
+        never = np.zeros(self.network.embedding.embeddings.shape[0], np.float32)
+        never[[*NEVER, *more]] = -1e9
+        return never

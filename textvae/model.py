@@ -7,7 +7,7 @@ import numpy as np
 
 from textvae.constraints import Region
 from textvae.data import UNKNOWN, TrainedNetwork
-from textvae.decoding import Decoder, Sampling
+from textvae.decoding import FREE, Decoder, Sampling, Steering
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
@@ -192,7 +192,8 @@ class Model:
     def _labels(self, label: np.ndarray | None, count: int) -> np.ndarray:
         return np.zeros(count, np.int32) if label is None else label
 
-    def _write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator
+    def _write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE
                ) -> tuple[list[np.ndarray], np.ndarray]:
-        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng) for i in range(0, len(code), BATCH)]
+        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng, steering=steering)
+                 for i in range(0, len(code), BATCH)]
         return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])

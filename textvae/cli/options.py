@@ -24,3 +24,8 @@ sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", 
                        default="nucleus", show_default=True, help="How the next token is chosen.")
 constraint = click.option("--constraint", metavar="NAME", help="Stay inside this constraint's region.")
 label = click.option("--label", metavar="LABEL", help="Write what has this label, key=value, of sequence_vae.labels.")
+must = click.option("--must", metavar="WORD", multiple=True,
+                    help="Only texts with this word or phrase; may be repeated.")
+avoid = click.option("--avoid", metavar="WORD", multiple=True,
+                     help="No text with this word or phrase, or with a match of /REGEX/; may be repeated.")
+max_words = click.option("--max-words", type=click.IntRange(min=1), metavar="N", help="Only texts of at most N words.")

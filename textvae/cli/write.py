@@ -11,7 +11,7 @@ import click
 from textvae.cli import options
 
 if TYPE_CHECKING:
-    from textvae.writer import Variation, Writer
+    from textvae.writer import Found, Variation, Writer
 
 
 @click.command()
@@ -25,36 +25,41 @@ if TYPE_CHECKING:
 @options.sampler
 @options.constraint
 @options.label
+@options.must
+@options.avoid
+@options.max_words
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float,
-         sampler: str, constraint: str | None, label: str | None, seed: int, run: int | None, device: str, store: Path,
-         as_json: bool) -> None:
+         sampler: str, constraint: str | None, label: str | None, must: tuple[str, ...], avoid: tuple[str, ...],
+         max_words: int | None, seed: int, run: int | None, device: str, store: Path, as_json: bool) -> None:
     """Write variations of texts.
 
     The numbers beside each variation are its distance from the source, L2 between the means of the two in the latent
     space, and with --constraint the squared distance from the constraint's centre. TEXT - reads standard input, one
-    text a line.
+    text a line. Where too few texts meet what is asked for, fewer come, and a message says what the others failed.
 
     \b
     Example:
         textvae vary quickstart "The government said the talks would go on." -n 3
+        textvae vary quickstart "The talks would go on." --must peace --avoid war --max-words 12
         textvae vary quickstart - --json < sentences.txt
     """
     from textvae.cli.console import number, say, say_json, tell
+    from textvae.conditions import Conditions
 
+    conditions = Conditions(must, avoid, max_words or 0)
     writer = _open(pipeline, store, run, device)
     for source in texts(text):
         if unknown := writer.unknown(source):
             tell(f"the vocabulary lacks {unknown} of the tokens of {source!r}: they are read as unknown")
         found = writer.vary(source, count, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                            constraint=constraint, label=label)
+                            constraint=constraint, label=label, conditions=conditions)
         if len(found) < count:
-            tell(f"only {len(found)} of {count} variations of {source!r} differ from it and from one another; "
-                 "raise --strength or --temperature")
+            tell(f"{_too_few(found, count)}, as variations of {source!r}; raise --strength or --temperature")
         if as_json:
             for variation in found:
                 say_json(_plain(variation))
@@ -74,24 +79,35 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 @options.sampler
 @options.constraint
 @options.label
+@options.must
+@options.avoid
+@options.max_words
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def sample(pipeline: str, count: int, temperature: float, sampler: str, constraint: str | None, label: str | None,
-           seed: int, run: int | None, device: str, store: Path, as_json: bool) -> None:
+           must: tuple[str, ...], avoid: tuple[str, ...], max_words: int | None, seed: int, run: int | None,
+           device: str, store: Path, as_json: bool) -> None:
     """Write new texts from nothing, one a line.
+
+    Where too few meet what is asked for, fewer come, and a message says what the others failed.
 
     \b
     Example:
         textvae sample quickstart -n 3 --temperature 0.7
     """
-    from textvae.cli.console import say, say_json
+    from textvae.cli.console import say, say_json, tell
+    from textvae.conditions import Conditions
 
-    writer = _open(pipeline, store, run, device)
-    for drawn in writer.sample(count, seed=seed, temperature=temperature, sampler=sampler, constraint=constraint,
-                               label=label):
+    conditions = Conditions(must, avoid, max_words or 0)
+    found = _open(pipeline, store, run, device).sample(
+        count, seed=seed, temperature=temperature, sampler=sampler, constraint=constraint, label=label,
+        conditions=conditions)
+    if len(found) < count:
+        tell(f"{_too_few(found, count)}; raise --temperature")
+    for drawn in found:
         if as_json:
             say_json(_plain(drawn))
         else:
@@ -160,6 +176,13 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
             say_json({"text": source, "mean": mean.tolist(), "log_var": log_var.tolist()})
         else:
             click.echo("\t".join(f"{value:.6g}" for value in mean.tolist()))
+
+
+def _too_few(found: "Found", count: int) -> str:
+    """What a message says of fewer texts than were asked for."""
+    failed = sorted(found.failed.items(), key=lambda item: -item[1])
+    return (f"{len(found)} of the {count} asked for; of {found.written} texts that were written, "
+            + ", ".join(f"{times} fail {condition}" for condition, times in failed))
 
 
 def _open(pipeline: str, store: Path, run: int | None, device: str) -> "Writer":

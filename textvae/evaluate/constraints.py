@@ -115,8 +115,11 @@ def _written(subject: Subject, name: str, judge: Classifier, label: str, *, far:
     own = [text for text, wanted in zip(subject.texts, known & (has != far), strict=True) if wanted]
     count = min(len(samples), len(own))
     how = f"by the classifier, {'without' if far else 'of'} {label}"
-    found = {f"judged_{name}": entry(
-        metrics.mean(right(samples), seed=seed), "share", f"{len(samples):,} samples with {name!r} that are, {how}")}
+    found: Metrics = {}
+    if samples:
+        found[f"judged_{name}"] = entry(
+            metrics.mean(right(samples), seed=seed), "share",
+            f"of {len(samples):,} samples with {name!r}, {config.samples:,} asked for, those that are, {how}")
     varied = metrics.distinct(subject.words(own[:count]), 2)
     if varied > 0:
         found[f"judged_{name}_distinct_2"] = entry(

@@ -119,12 +119,14 @@ def _constraints(subject: Subject, sources: list[str], written: list[list[Any]])
         asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
                                          strength=config.strength, temperature=config.temperature, constraint=name)
         side = "at least" if region.kind == "far" else "at most"
-        for key, groups, label in ((f"satisfied_{name}", asked, f"variations drawn with constraint {name!r}"),
-                                   (f"unasked_{name}", written, "for reference, variations without a constraint")):
-            shares = [region.admits(np.array([item.constraints[name] for item in own])).mean()
-                      for own in groups if own]
-            found[key] = entry(
-                metrics.mean(np.array(shares), seed=seed), "share",
-                f"{label} whose text, encoded again, has a squared distance of {side} "
-                f"{region.threshold:g} from its centre")
+        came = np.array([len(own) / config.variations for own in asked])
+        unasked = [region.admits(np.array([item.constraints[name] for item in own])).mean() for own in written if own]
+        inside = (f"whose text, encoded again, has a squared distance of {side} {region.threshold:g} from its centre")
+        found[f"satisfied_{name}"] = entry(
+            metrics.mean(came, seed=seed), "share",
+            f"of {config.variations} variations asked for with constraint {name!r}, those that came: all of them texts "
+            f"{inside}")
+        found[f"unasked_{name}"] = entry(
+            metrics.mean(np.array(unasked), seed=seed), "share",
+            f"for reference, variations without a constraint {inside}")
     return found

@@ -33,6 +33,17 @@ class Lexicon:
         return [word for word in WORD.findall(text.casefold()) if word not in self.words]
 
 
+def whole(phrase: str) -> re.Pattern[str]:
+    """What finds a word or phrase that stands by itself, in any case, however its words are spaced.
+
+    Example:
+        >>> [bool(whole("open source").search(text)) for text in ("Open  source.", "open sources")]
+        [True, False]
+    """
+    words = r"\s+".join(re.escape(word) for word in phrase.split())
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+
+
 def repeated(text: str) -> int:
     """How many pairs of neighbouring words come again in a text, and how many words directly follow themselves.
 

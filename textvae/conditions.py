@@ -1,0 +1,86 @@
+"""Conditions in words: what a written text must have, must not have, and how long it may be."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from textvae.decoding import FREE, Steering
+from textvae.errors import TextvaeError
+from textvae.text.lexicon import whole
+
+FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a word's likelihood is raised by in the first round, and in each later one
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What every text must meet; words and phrases count whole, in any case.
+
+    Args:
+        must: Words or phrases that it has.
+        avoid: Words or phrases that it has not, and regular expressions between slashes that it does not match.
+        max_words: Most words, as white space divides them; 0 for any number.
+
+    Raises:
+        TextvaeError: A word is empty or both wanted and avoided, or an expression is none.
+
+    Example:
+        >>> Conditions(must=("cold",), avoid=("rude", r"/\\d/"), max_words=4).failed("It was not COLD for 3 days.")
+        ["avoid '/\\\\\\\\d/'", 'max_words 4']
+    """
+
+    must: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
+    max_words: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_words < 0:
+            raise TextvaeError(f"a text cannot have {self.max_words} words at most", "give a number from 1")
+        for word in (*self.must, *self.avoid):
+            if not word.strip("/ "):
+                raise TextvaeError(f"{word!r} is no word", "give one to have or to avoid")
+        for word in self.avoid:
+            try:
+                _pattern(word)
+            except re.error as error:
+                raise TextvaeError(f"{word} is not a regular expression: {error}",
+                                   "leave the slashes out to avoid a word") from error
+        for word in self.must:
+            if any(_pattern(other).search(word) for other in self.avoid):
+                raise TextvaeError(f"no text can both have and avoid {word!r}", "leave one of the two out")
+
+    def failed(self, text: str) -> list[str]:
+        """The conditions that a text does not meet, as a message calls them."""
+        return [*(f"must {word!r}" for word in self.must if not whole(word).search(text)),
+                *(f"avoid {word!r}" for word in self.avoid if _pattern(word).search(text)),
+                *([f"max_words {self.max_words}"] if 0 < self.max_words < len(text.split()) else [])]
+
+    def steering(self, tokenizer: Any, attempt: int) -> Steering:
+        """How a decoder is led to texts that meet them; what it writes is to be tested all the same.
+
+        Args:
+            tokenizer: Whose tokens the decoder writes.
+            attempt: Round, from 0: later ones push harder.
+
+        Raises:
+            TextvaeError: The vocabulary lacks a word that must be had.
+        """
+        if not (self.must or self.avoid):
+            return FREE
+        tokens: dict[str, list[int]] = {}
+        for number, piece in enumerate(tokenizer.pieces):
+            tokens.setdefault(piece.strip().casefold(), []).append(number)
+        barred = [number for word in self.avoid for number in tokens.get(word.casefold(), ())]
+        wanted = []
+        for word in (own for phrase in self.must for own in phrase.split()):
+            # A word that is no token of its own begins with its first piece; the decoder has to find the others.
+            own = tokens.get(word.casefold()) or tokenizer.encode(f" {word}")
+            if tokenizer.pieces[own[0]] == "<unk>":
+                raise TextvaeError(f"this model's vocabulary lacks {word!r}: it cannot write it",
+                                   "ask for a word of the corpus")
+            wanted.append(own[0])
+        return Steering(tuple(barred), tuple(dict.fromkeys(wanted)), FIRST_PUSH + MORE_PUSH * attempt)
+
+
+def _pattern(avoided: str) -> re.Pattern[str]:
+    expression = avoided[1:-1] if len(avoided) > 2 and avoided[0] == avoided[-1] == "/" else ""
+    return re.compile(expression, re.IGNORECASE) if expression else whole(avoided)
