@@ -3,15 +3,15 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, examples, parses, textvae
+from commands import COMMANDS, examples, parses, seconds_of_children, textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,9 +39,9 @@ def command(name: str) -> click.Command:
 
 def test_help_answers_at_once():
     def seconds() -> float:
-        start = time.perf_counter()
+        before = seconds_of_children()
         subprocess.run([*SHELL, "--help"], check=True, capture_output=True)
-        return time.perf_counter() - start
+        return seconds_of_children() - before
 
     assert min(seconds() for _ in range(5)) < 0.3
 
@@ -226,7 +226,8 @@ def test_bars_leave_a_line_per_task():
         advance(2, loss=0.5)
         with drawn.task("inner") as inner:
             inner()
-    assert "inner: 0.0 s" in out.getvalue() and "[epoch] 1: loss 0.5, 0.0 s" in out.getvalue()
+    for line in (r"inner: \d+\.\d s", r"\[epoch\] 1: loss 0\.5, \d+\.\d s"):
+        assert re.search(line, out.getvalue())
 
 
 def test_every_stage_has_highlights():

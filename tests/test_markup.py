@@ -129,18 +129,18 @@ def test_a_header_that_does_not_parse_is_said_so(text: str) -> None:
 def test_an_alias_bomb_stays_small() -> None:
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
-    started = time.perf_counter()
+    started = time.process_time()
     header, body = split_front_matter(f"---\n{bomb}title: A\n---\nText")
     assert (header["title"], body) == ("A", "Text")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("hostile", ["<div>" * 300_000, "<b>" * 300_000])
 def test_deep_nesting_is_refused_at_once(hostile: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(NestedError):
         html_to_text(hostile)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("hostile", ["{% for " * 20_000, "{% for x %}" * 5_000, "{{" * 40_000, "<!--" * 40_000,
@@ -148,9 +148,9 @@ def test_deep_nesting_is_refused_at_once(hostile: str) -> None:
                                      "[caption]" * 2_000, "http://" * 10_000, "(" * 20_000, "{.a " * 10_000,
                                      "___" * 10_000])
 def test_hostile_markup_takes_no_time(hostile: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     markdown_to_text(strip_templates(hostile))
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)
