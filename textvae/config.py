@@ -248,7 +248,8 @@ class EvaluationConfig:
 
     sequences: int = option(1000, "test sequences for reconstruction, KL and BLEU; 0 takes all", least=0)
     iw_samples: int = option(100, "importance samples of the IW-NLL; the literature takes 500", least=1)
-    iw_sequences: int = option(200, "test sequences for the IW-NLL; 0 takes all", least=0)
+    iw_sequences: int = option(200, "test sequences that are sampled for the IW-NLL, which tells it for all from their "
+                               "ELBO; 0 takes all", least=0)
     samples: int = option(500, "texts drawn from the prior", least=2)
     variations: int = option(5, "variations per source text", least=2)
     sources: int = option(40, "test sequences that are varied", least=1)
