@@ -41,14 +41,14 @@ STAGES: tuple[Stage, ...] = (
     Stage("tokens", ("corpus",), "Tokens", tensors=False),
     Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
-    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=3),
+    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=4),
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
-    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=2),
-    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork"),
-    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork"),
+    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=3),
+    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
+    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=3),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=4),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
