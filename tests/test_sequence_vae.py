@@ -338,8 +338,8 @@ def test_a_collapsing_training_says_so_and_what_to_change(tokens, vectors, tmp_p
 
 def test_a_training_that_keeps_z_says_nothing(tokens, vectors, tmp_path):
     listener = Listener()
-    config = dataclasses.replace(TINY, hidden=24, epochs=12, patience=12, pretrain_epochs=6, warmup_epochs=4, beta=1.0,
-                                 mean_gamma=0.6, learning_rate=0.02, dropout=0.0, noise=0.0, constraints=())
+    config = dataclasses.replace(TINY, hidden=24, epochs=40, patience=40, pretrain_epochs=15, warmup_epochs=10,
+                                 beta=1.0, mean_gamma=0.6, learning_rate=0.02, dropout=0.0, noise=0.0, constraints=())
     done = train(config, tokens, vectors, tmp_path / "s", progress=listener)
     assert done.history[-1]["val_mi"] > 0.5 and done.history[-1]["val_active_units"] >= 1
     assert listener.said == []
@@ -375,7 +375,7 @@ def test_settings_that_cannot_go_together_are_refused(tokens, vectors, tmp_path,
 
 
 def test_a_network_with_labels_writes_what_it_is_told(tokens, vectors, tmp_path):
-    config = dataclasses.replace(TINY, epochs=30, patience=30, pretrain_epochs=0, warmup_epochs=0, dropout=0.0,
+    config = dataclasses.replace(TINY, epochs=60, patience=60, pretrain_epochs=0, warmup_epochs=0, dropout=0.0,
                                  noise=0.0, beta=1.0, free_bits=0.0, learning_rate=0.02, constraints=(),
                                  labels=("pet=cat",))
     # Every sequence a post of its own, those of cats labelled.
