@@ -108,7 +108,7 @@ def test_training_learns_texts_and_regions(tokens, vectors, tmp_path):
 def test_a_margin_keeps_other_sequences_outside(tokens, vectors, tmp_path):
     config = dataclasses.replace(TINY, epochs=25, patience=25, pretrain_epochs=0, dropout=0.0, noise=0.0, beta=0.01,
                                  word_dropout=0.0, learning_rate=0.02)
-    rows = tokens.rows("train")  # in training: other texts are longer
+    rows = tokens.rows("train")  # the validation split has other lengths
     apart = {}
     for margin in (0.0, 8.0):
         own = ConstraintConfig(name="cats", keyword="cat", threshold=4.0, margin=margin, weight=3.0, start=0)
