@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import networks
 import pytest
 from fake_stages import Fakes, folder_of_posts
 
 from textvae.store import Store
+from textvae.writer import Writer
 
 
 @pytest.fixture
@@ -21,3 +23,10 @@ def posts(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "models", "blog")
+
+
+@pytest.fixture(scope="session")
+def writer() -> Writer:
+    """What it writes is noise, how it writes it is not."""
+    return networks.writer(constraints=[{"name": "cats", "kind": "near", "threshold": 0.25},
+                                        {"name": "away", "kind": "far", "threshold": 4.0}])

@@ -24,6 +24,25 @@ SETTINGS = {
 }
 
 
+TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
+
+
+def writer(**settings):
+    """A writer of a few words on an untrained network, sharper than a new one's near-uniform softmax."""
+    from textvae import nn
+    from textvae.nn.weights import gather
+    from textvae.text import tokenizer
+    from textvae.writer import Writer
+
+    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
+    network = nn.NETWORKS["sequence_vae"](**{"vocabulary": words.size, "embedding": 8, "hidden": 8, "latent": 3,
+                                             "max_length": 9, "seed": 1, **settings})
+    if "constraints" in settings:
+        network.centres.assign(np.array([[1.0, 0, 0], [0, 1.0, 0]], np.float32))
+    network.start.kernel.assign(network.start.kernel * 4.0)  # so that latents matter
+    return Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)), run="test/1")
+
+
 def build(kind, seed=1):
     """A network of one kind with its first weights."""
     from textvae import nn

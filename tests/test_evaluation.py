@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from textvae import evaluate, metrics
+from textvae.conditions import Conditions
 from textvae.config import EvaluationConfig
 from textvae.constraints import Region
 from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
@@ -20,6 +21,7 @@ from textvae.progress import Progress
 from textvae.stages import evaluation
 from textvae.text import tokenizer
 from textvae.text.language_model import KneserNey
+from textvae.writer import ANY
 
 CONFIG = EvaluationConfig(sequences=0, iw_samples=4, iw_sequences=0, samples=8, variations=2, sources=3, shown=4)
 TRAIN = ["the cat sat on the mat today", "a dog ran in the park today", "the bird sang in a tree alone",
@@ -92,11 +94,11 @@ class ScriptedWriter:
         said = TEST if sampler == "greedy" else self.sampled
         return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
 
-    def vary_many(self, texts: list[str], n: int, *, constraint: str | None = None, **kwargs: Any) -> list[list[Any]]:
-        squared = dict.fromkeys(("near", "far"), 0.5 if constraint else 2.0)
+    def vary_many(self, texts: list[str], n: int, *, conditions: Conditions = ANY, **kwargs: Any) -> list[list[Any]]:
+        squared = dict.fromkeys(("near", "far"), 0.5 if conditions.constraints else 2.0)
         same, other = (SimpleNamespace(text=text, distance=1.0, log_prob=-2.0, constraints=squared)
                        for text in ("a bird sang alone", "the dog ran again"))
-        if constraint == "far":  # half of what is asked for
+        if conditions.constraints == ("far",):  # half of what is asked for
             return [[other] for _ in texts]
         return [[same, same] if i == 0 else [replaced(same, text), other] if i == 1 else [same, other]
                 for i, text in enumerate(texts)]

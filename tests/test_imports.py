@@ -23,6 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "readers": {"errors", "data"},
     "text": {"errors", "data"},
     "metrics": set(),
+    "classifier": set(),
+    "frames": {"data", "errors", "readers"},
     "plots": set(),
     "nn": BASE,
     "decoding": {"nn", *BASE},
@@ -30,9 +32,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conditions": {"decoding", "errors", "text"},
     "model": {"constraints", "data", "decoding", "nn", "text", *BASE},
     "writer": {"conditions", "constraints", "data", "decoding", "model", "text", *BASE},
+    "prose": {"errors", "readers", "text"},
+    "rewrite": {"prose", "writer", *BASE},
+    "gaps": {"decoding", "writer", *BASE},
+    "augment": {"classifier", "conditions", "data", "readers", "writer", *BASE},
 }
-MAY_IMPORT["evaluate"] = {"config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text", "writer",
-                          *BASE}
+MAY_IMPORT["evaluate"] = {"classifier", "conditions", "config", "constraints", "data", "decoding", "metrics", "nn",
+                          "plots", "text", "writer", *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
 MAY_IMPORT |= {
     "manifests": {"errors"},

@@ -65,6 +65,18 @@ def write_posts(folder: Path, count: int = 40) -> None:
     (folder / "broken.md").write_text("---\ntitle: [\n---\nThis header cannot be read.\n", encoding="utf-8")
 
 
+ROWS = "text,mood\nA dog sings near the sea.,glad\n=The cat sleeps.,calm\n,calm\n"
+POST = """# <b>A dog sings.</b>
+
+A dog sings near the sea.
+
+> The cat sleeps by the door.
+
+- The cat sleeps by the door.
+- See [a link](https://a.org), he said.
+"""
+
+
 def manifests(store: Path) -> dict[str, dict[str, Any]]:
     """Every manifest of the pipeline, by stage and key."""
     return {str(path.parent.relative_to(store)): json.loads(path.read_text(encoding="utf-8"))
@@ -91,6 +103,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         Path("pipelines").mkdir()
         Path("pipelines/quickstart.toml").write_text(PIPELINE, encoding="utf-8")
         Path("sentences.txt").write_text("The cat sleeps.\n\nA dog sings near the sea.\n", encoding="utf-8")
+        Path("post.md").write_text(POST, encoding="utf-8")
+        Path("rows.csv").write_text(ROWS, encoding="utf-8")
         yield textvae("run", "quickstart", "--device", "cpu")
     finally:
         os.chdir(before)
@@ -229,6 +243,73 @@ def test_vary_stays_inside_a_constraint(first):
     assert done.out.splitlines()[0] == "A dog sings."
     wrong = textvae("vary", "quickstart", "A dog sings.", "--constraint", "dogs")
     assert (wrong.code, wrong.out) == (1, "") and "hint: it has: cats" in wrong.err
+
+
+def test_a_post_is_varied_in_place(first, tmp_path):
+    out, page = tmp_path / "varied.md", tmp_path / "page.html"
+    done = textvae("vary", "quickstart", "--file", "post.md", "--share", "1", "-o", str(out), "--html", str(page),
+                   "--diff")
+    assert done.code == 0, done.err
+    before, after = POST.splitlines(), out.read_text(encoding="utf-8").splitlines()
+    assert len(before) == len(after) and [one for one, two in zip(before, after, strict=True) if one == two] == [
+        line for line in before if line not in ("A dog sings near the sea.", "- The cat sleeps by the door.")]
+    assert [line[:2] for line in done.out.splitlines()] == ["po", "- ", "+ "] * 2 and "post.md, line 3" in done.out
+    assert "varied 2 of 2 sentences of prose" in done.err
+    shown = page.read_text(encoding="utf-8")
+    assert "<del>" in shown and "<ins>" in shown and "&lt;b&gt;A dog sings.&lt;/b&gt;" in shown
+    plain = textvae("vary", "quickstart", "--file", "post.md", "--share", "1")
+    assert plain.out == out.read_text(encoding="utf-8")
+    lines = textvae("vary", "quickstart", "--file", "post.md", "--share", "1", "--json").json
+    assert [(own["line"], own["source"]) for own in lines] == [(3, "A dog sings near the sea."),
+                                                               (7, "The cat sleeps by the door.")]
+
+
+@pytest.mark.parametrize("words, code, message", [
+    (["--file", "posts/broken.md"], 1, "its header is not valid YAML"),
+    (["--file", "post.md", "a text"], 2, "not both"),
+    ([], 2, "give a TEXT or --file POST"), (["a text", "--diff"], 2, "go with --file"),
+    (["--file", "post.md", "-o", "nowhere/a.md"], 1, "there is no folder nowhere"),
+    (["--file", "nowhere.md"], 1, "no such file: nowhere.md"), (["--file", "posts"], 1, "posts is no regular file"),
+    (["--file", "latin.md"], 1, "not UTF-8: byte 0xe9 at 1"), (["--file", "page.html"], 1, "sentences of HTML cannot"),
+    (["a text", "--distance", "3"], 2, "goes with --near or --far")])
+def test_what_vary_cannot_do_it_says(first, words, code, message):
+    Path("latin.md").write_bytes(b"n\xe9")
+    Path("page.html").write_text("<p>A page.</p>", encoding="utf-8")
+    done = textvae("vary", "quickstart", *words)
+    assert (done.code, done.out) == (code, "") and message in done.err and "Traceback" not in done.err
+
+
+def test_a_bad_line_among_many_is_left_out(first):
+    lines = b"The cat sleeps.\n" + b"cat " * 200 + b"\nA dog sings.\n"
+    done = textvae("vary", "quickstart", "-", "-n", "1", stdin=lines)
+    assert done.code == 0 and done.err.count("left out: ") == 1 and "201 tokens" in done.err
+    assert [line for line in done.out.splitlines() if line[0] != " "] == ["The cat sleeps.", "A dog sings."]
+    alone = textvae("vary", "quickstart", "-", stdin=b"cat " * 200)
+    assert alone.code == 1 and "none of the 1 texts could be read" in alone.err
+
+
+def test_a_table_is_augmented(first, tmp_path):
+    out = tmp_path / "more.csv"
+    done = textvae("augment", "quickstart", "rows.csv", "--text", "text", "--label", "mood", "-n", "2", "-o", str(out),
+                   "--json")
+    assert done.code == 0, done.err
+    told, rows = done.json[0], out.read_text(encoding="utf-8").splitlines()
+    assert rows[:4] == ["text,mood,varied_from", "A dog sings near the sea.,glad,", "'=The cat sleeps.,calm,", ",calm,"]
+    assert len(rows) == 4 + told["variations"] and all(row.rpartition(",")[2] in ("1", "2") for row in rows[4:])
+    assert (told["rows"], told["asked"], told["not_varied"]) == (3, 6, 1) and "not varied, row 3" in done.err
+    assert "1 cells that a spreadsheet would compute" in done.err
+    wrong = textvae("augment", "quickstart", "rows.csv", "--text", "body", "-o", str(out))
+    assert (wrong.code, wrong.out) == (1, "") and "hint: it has: text, mood" in wrong.err
+
+
+def test_texts_between_texts_are_written(first):
+    pair = ["A dog sings.", "The cat sleeps."]
+    assert textvae("blend", "quickstart", *pair, "--weights", "1,0", "--json").json[0]["weights"] == [1.0, 0.0]
+    assert textvae("blend", "quickstart", *pair, "--weights", "one,two").code == 2
+    assert textvae("analogy", "quickstart", *pair, "The cat sings.", "--json").json[0]["c"] == "The cat sings."
+    filled = textvae("complete", "quickstart", "The ___ sleeps.", "-n", "2", "--json").json
+    assert filled and all(own["text"].startswith("The ") and own["text"].endswith(" sleeps.") for own in filled)
+    assert textvae("complete", "quickstart", "The cat sleeps.").code == 1
 
 
 def test_a_text_that_is_too_long_or_empty(first):

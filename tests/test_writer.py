@@ -3,36 +3,17 @@
 from itertools import pairwise
 from zlib import crc32
 
+import networks
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import TEXTS
 
 from textvae.conditions import Conditions
-from textvae.constraints import Region
-from textvae.data import TrainedNetwork
+from textvae.constraints import Region, move_inside
 from textvae.errors import InputError, TextvaeError
-from textvae.text import tokenizer
 from textvae.text.lexicon import Lexicon, repeated
-from textvae.writer import Writer
-
-TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
-
-
-@pytest.fixture(scope="module")
-def writer() -> Writer:
-    from textvae import nn
-    from textvae.nn.weights import gather
-
-    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
-    network = nn.NETWORKS["sequence_vae"](
-        vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
-        constraints=[{"name": "cats", "kind": "near", "threshold": 0.25},
-                     {"name": "away", "kind": "far", "threshold": 4.0}])
-    network.centres.assign(np.array([[1.0, 0, 0], [0, 1.0, 0]], np.float32))
-    # Sharper than a new network's near-uniform softmax, so that latents matter.
-    network.start.kernel.assign(network.start.kernel * 4.0)
-    return Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)), run="test/1")
 
 
 def test_variations_differ_from_the_source_and_from_each_other(writer):
@@ -86,13 +67,7 @@ def test_latents_are_moved_into_the_region(rows):
     {"posterior": "full"}, {"posterior": "vmf"}, {"posterior": "categorical", "categories": 4},
     {"prior": "mixture", "components": 2}, {"prior": "vamp", "components": 2}, {"labels": ["mood=good"], "skip": True}])
 def test_every_family_writes(family):
-    from textvae import nn
-    from textvae.nn.weights import gather
-
-    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
-    network = nn.NETWORKS["sequence_vae"](vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
-                                          **family)
-    writer = Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)))
+    writer = networks.writer(**family)
     label = (family.get("labels") or [None])[0]
     assert len(writer.vary(TEXTS[0], 3, seed=1, temperature=1.0, label=label)) == 3
     assert len(writer.sample(3, seed=1, temperature=1.0, label=label)) == 3
@@ -104,13 +79,7 @@ def test_every_family_writes(family):
 
 
 def test_where_latents_lie_on_a_sphere_a_path_stays_on_it(monkeypatch):
-    from textvae import nn
-    from textvae.nn.weights import gather
-
-    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
-    network = nn.NETWORKS["sequence_vae"](vocabulary=words.size, embedding=8, hidden=8, latent=3, max_length=9, seed=1,
-                                          posterior="vmf")
-    writer = Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)))
+    writer = networks.writer(posterior="vmf")
     seen = []
     monkeypatch.setattr(writer, "decode", lambda z, **kwargs: seen.append(z) or [""] * len(z))
     ends, _ = writer.encode(TEXTS[:2])
@@ -119,6 +88,9 @@ def test_where_latents_lie_on_a_sphere_a_path_stays_on_it(monkeypatch):
     lengths = [np.linalg.norm(z, axis=1) for z in seen]
     assert lengths[0] == pytest.approx(np.linspace(*np.linalg.norm(ends, axis=1), 5), rel=1e-4)
     assert lengths[1][2] < lengths[0][2]
+    writer.blend(TEXTS, seed=1)
+    writer.analogy(*TEXTS, seed=1)
+    assert [float(np.linalg.norm(z)) for z in seen[2:]] == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
 def test_only_samples_that_read_back_inside_the_region_come(writer, monkeypatch):
@@ -132,7 +104,7 @@ def test_only_samples_that_read_back_inside_the_region_come(writer, monkeypatch)
         return {"mean": np.where(far, region.centre + 100.0, region.centre).astype(np.float32)}
 
     monkeypatch.setattr(writer, "posterior", posterior)
-    found = writer.sample(100, seed=1, constraint=name)
+    found = writer.sample(100, seed=1, conditions=Conditions(constraints=(name,)))
     assert len(found) == 100 and all(one.constraints[name] <= region.threshold for one in found)
     assert 0.4 < found.failed["constraint 'cats'"] / found.written < 0.6 and found.written > 180
     free = writer.sample(12, seed=1)
@@ -141,9 +113,9 @@ def test_only_samples_that_read_back_inside_the_region_come(writer, monkeypatch)
 
 def test_samples_of_a_near_region_are_drawn_around_its_centre(writer, monkeypatch):
     seen = []
-    write = writer._write
-    monkeypatch.setattr(writer, "_write", lambda code, *rest: seen.append(code) or write(code, *rest))
-    writer.sample(400, seed=1, constraint="cats")
+    write = writer.write
+    monkeypatch.setattr(writer, "write", lambda code, *rest: seen.append(code) or write(code, *rest))
+    writer.sample(400, seed=1, conditions=Conditions(constraints=("cats",)))
     first = seen[0]
     assert first.mean(axis=0) == pytest.approx([1, 0, 0], abs=0.2) and first.std(axis=0) == pytest.approx(1, abs=0.15)
     assert len(seen) > 1  # they do not read back there
@@ -161,7 +133,7 @@ def test_what_lies_outside_the_region_does_not_come(writer, monkeypatch):
         return {**read(sequences), "mean": region.centre + 9.0 * outside[:, None].astype(np.float32)}
 
     monkeypatch.setattr(writer, "posterior", posterior)
-    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, constraint="cats")
+    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, conditions=Conditions(constraints=("cats",)))
     assert 0 < len(found) < 60 and all(row.constraints["cats"] <= region.threshold for row in found)
     assert found.written == 4 * 8 * 60 and found.failed["constraint 'cats'"] > 0.9 * found.written
 
@@ -206,14 +178,58 @@ def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):
     monkeypatch.setattr(writer, "_centres", np.stack([centre, centre]))
     monkeypatch.setattr(writer, "constraints", ({"name": "in", "kind": "near", "threshold": border},
                                                 {"name": "out", "kind": "far", "threshold": border}))
-    near, far = (writer.vary(TEXTS[0], 8, seed=1, temperature=1.0, constraint=name) for name in ("in", "out"))
+    near, far = (writer.vary(TEXTS[0], 8, seed=1, temperature=1.0, conditions=Conditions(constraints=(name,)))
+                 for name in ("in", "out"))
     assert all(row.constraints["in"] <= border for row in near) and any(squared > border)
     assert all(row.constraints["out"] >= border for row in far) and any(squared < border)
 
 
+def test_texts_lie_where_texts_given_on_the_spot_say(writer):
+    means, _ = writer.encode(TEXTS)
+    gap = float(np.linalg.norm(means[0] - means[1]))
+    near = writer.vary(TEXTS[0], 5, seed=1, temperature=1.0, conditions=Conditions(near=(TEXTS[1],), distance=gap / 2))
+    far = writer.vary(TEXTS[0], 5, seed=1, temperature=1.0, conditions=Conditions(far=(TEXTS[0],), distance=gap / 2))
+    assert len(near) >= 3 and len(far) >= 3
+    for own, place, sign in ((near, 1, 1), (far, 0, -1)):
+        latents, _ = writer.encode([one.text for one in own])
+        assert (sign * (np.linalg.norm(latents - means[place], axis=1) - gap / 2) <= 1e-4).all()
+    assert near[0].constraints[f"near {TEXTS[1]!r}"] <= (gap / 2)**2 and far[0].distance >= gap / 2
+    both = writer.sample(5, seed=1, temperature=1.0, conditions=Conditions(
+        near=(TEXTS[1],), far=(TEXTS[0],), constraints=("away",), distance=gap / 2))
+    assert both.written and all(one.constraints["away"] >= 4.0 for one in both)
+    # Without a distance, what is near lies within half of the distance of two samples, and what is far beyond it.
+    apart = writer._apart(1)
+    own = writer.sample(3, seed=1, temperature=1.0, conditions=Conditions(near=(TEXTS[1],)))
+    assert own and all(one.constraints[f"near {TEXTS[1]!r}"] <= (apart / 2)**2 for one in own)
+    with pytest.raises(TextvaeError, match="there is no distance -1"):
+        Conditions(near=(TEXTS[0],), distance=-1)
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(st.lists(st.lists(st.floats(-9, 9, width=32), min_size=2, max_size=2), min_size=1, max_size=5))
+def test_latents_are_moved_into_regions_that_meet(rows):
+    regions = [Region(np.array(centre, np.float32), "near", 1.0) for centre in ([0, 0], [1, 0])]
+    inside = move_inside(regions, np.array(rows, np.float32))
+    assert all((((inside - region.centre) ** 2).sum(axis=1) <= 1.02).all() for region in regions)
+
+
+def test_a_blend_lies_between_its_texts_and_an_analogy_beside_its_third(writer, monkeypatch):
+    seen = []
+    monkeypatch.setattr(writer, "decode", lambda z, **kwargs: seen.append(z[0]) or ["written"])
+    means, _ = writer.encode(TEXTS)
+    assert writer.blend(TEXTS, seed=1) == "written" and writer.blend(TEXTS[:2], [3, 1], seed=1) == "written"
+    assert writer.analogy(*TEXTS, seed=1) == "written"
+    assert seen[0] == pytest.approx(means.mean(axis=0), abs=1e-5)
+    assert seen[1] == pytest.approx(0.75 * means[0] + 0.25 * means[1], abs=1e-5)
+    assert seen[2] == pytest.approx(means[2] + means[1] - means[0], abs=1e-5)
+    for texts, weights in ((TEXTS[:1], []), (TEXTS, [1, 2]), (TEXTS[:2], [0, 0]), (TEXTS[:2], [2, -1])):
+        with pytest.raises(TextvaeError, match="cannot blend"):
+            writer.blend(texts, weights, seed=1)
+
+
 def test_constraints_that_are_not_there_are_refused(writer):
     with pytest.raises(TextvaeError, match=r"no constraint 'dogs' \(it has: cats, away\)"):
-        writer.vary(TEXTS[0], 2, seed=1, constraint="dogs")
+        writer.vary(TEXTS[0], 2, seed=1, conditions=Conditions(constraints=("dogs",)))
 
 
 def test_texts_that_do_not_fit_are_refused_by_name(writer):
@@ -240,7 +256,7 @@ def test_score_is_minus_the_log_probability_of_what_was_written(writer):
     z = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     from textvae.decoding import Sampling
 
-    sequences, log_probs = writer._write(z, Sampling("temperature", 1.0), np.random.default_rng(1))
+    sequences, log_probs = writer.write(z, Sampling("temperature", 1.0), np.random.default_rng(1))
     ended = [i for i, ids in enumerate(sequences) if 0 < len(ids) < writer.max_length]
     assert ended
     nats = writer.score([sequences[i] for i in ended], z[ended])

@@ -1,14 +1,12 @@
-"""Conditions in words: what a written text must have, must not have, and how long it may be."""
+"""What every text must meet: words that it has and has not, its length, and where it lies in the latent space."""
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from textvae.decoding import FREE, Steering
+from textvae.decoding import FREE, UNKNOWN, Steering
 from textvae.errors import TextvaeError
 from textvae.text.lexicon import whole
-
-FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a word's likelihood is raised by in the first round, and in each later one
 
 
 @dataclass(frozen=True)
@@ -19,9 +17,14 @@ class Conditions:
         must: Words or phrases that it has.
         avoid: Words or phrases that it has not, and regular expressions between slashes that it does not match.
         max_words: Most words, as white space divides them; 0 for any number.
+        constraints: Names of trained constraints, in whose regions it lies when it is encoded again.
+        near: Texts that its posterior mean lies within ``distance`` of.
+        far: Texts that it lies at least ``distance`` from.
+        distance: L2, as in ``Variation.distance``; where 0, half of the median distance of two samples of the prior
+            for ``near``, and all of it for ``far``.
 
     Raises:
-        TextvaeError: A word is empty or both wanted and avoided, or an expression is none.
+        TextvaeError: A word is empty or both wanted and avoided, an expression is none, or a number below 0.
 
     Example:
         >>> Conditions(must=("cold",), avoid=("rude", r"/\\d/"), max_words=4).failed("It was not COLD for 3 days.")
@@ -31,8 +34,14 @@ class Conditions:
     must: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     max_words: int = 0
+    constraints: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    far: tuple[str, ...] = ()
+    distance: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.distance < 0:
+            raise TextvaeError(f"there is no distance {self.distance:g}", "give a number above 0")
         if self.max_words < 0:
             raise TextvaeError(f"a text cannot have {self.max_words} words at most", "give a number from 1")
         for word in (*self.must, *self.avoid):
@@ -49,17 +58,16 @@ class Conditions:
                 raise TextvaeError(f"no text can both have and avoid {word!r}", "leave one of the two out")
 
     def failed(self, text: str) -> list[str]:
-        """The conditions that a text does not meet, as a message calls them."""
+        """The conditions on words that a text does not meet, as a message calls them."""
         return [*(f"must {word!r}" for word in self.must if not whole(word).search(text)),
                 *(f"avoid {word!r}" for word in self.avoid if _pattern(word).search(text)),
                 *([f"max_words {self.max_words}"] if 0 < self.max_words < len(text.split()) else [])]
 
-    def steering(self, tokenizer: Any, attempt: int) -> Steering:
+    def steering(self, tokenizer: Any) -> Steering:
         """How a decoder is led to texts that meet them; what it writes is to be tested all the same.
 
         Args:
             tokenizer: Whose tokens the decoder writes.
-            attempt: Round, from 0: later ones push harder.
 
         Raises:
             TextvaeError: The vocabulary lacks a word that must be had.
@@ -74,11 +82,11 @@ class Conditions:
         for word in (own for phrase in self.must for own in phrase.split()):
             # A word that is no token of its own begins with its first piece; the decoder has to find the others.
             own = tokens.get(word.casefold()) or tokenizer.encode(f" {word}")
-            if tokenizer.pieces[own[0]] == "<unk>":
+            if own[0] == UNKNOWN:
                 raise TextvaeError(f"this model's vocabulary lacks {word!r}: it cannot write it",
                                    "ask for a word of the corpus")
             wanted.append(own[0])
-        return Steering(tuple(barred), tuple(dict.fromkeys(wanted)), FIRST_PUSH + MORE_PUSH * attempt)
+        return Steering(tuple(barred), tuple(dict.fromkeys(wanted)))
 
 
 def _pattern(avoided: str) -> re.Pattern[str]:

@@ -1,6 +1,6 @@
 """Constraints: which sequences define one, and the region of the latent space that it stands for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from textvae.text import tokenizer
 from textvae.text.lexicon import whole
 
 DEEPEN = {"near": 0.7, "far": 1.4}  # factor on a region's threshold for each round further inside
+PROJECTIONS = 20  # rounds over several regions: two balls that meet are both reached after a few
 CENTRE_TEXTS = 512  # latents averaged for a constraint's centre: its standard error is then under 5% of a spread
 
 
@@ -74,6 +75,18 @@ class Region:
         reach = np.sqrt(self.threshold) / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
         factor = np.minimum(reach, 1.0) if self.kind == "near" else np.maximum(reach, 1.0)
         return np.asarray(self.centre + offset * factor, np.float32)
+
+
+def move_inside(regions: Iterable[Region], latents: np.ndarray) -> np.ndarray:
+    """Move latents, float32 [n, latent], into all regions at once where there is such a place, else near to it.
+
+    By projecting them on one after the other (Boyle and Dykstra 1986 without the correction: any common point will do).
+    """
+    regions = list(regions)
+    for _ in range(PROJECTIONS if len(regions) > 1 else 1):
+        for region in regions:
+            latents = region.move_inside(latents)
+    return latents
 
 
 def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:

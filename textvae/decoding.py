@@ -1,6 +1,6 @@
 """Write token ids from latents: greedy, temperature, top-k, nucleus and beam search, in one compiled loop each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
 BLOCK = 128  # weights that are summed together before a draw looks at single ones
 # Draws of nucleus sampling before it takes the likeliest token: at top_p 0.1 one in 1,000 gets there, at 0.9 none.
 TRIES = 8
+FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
 SMALLEST = 1e-37  # probability whose logarithm is still a number in float32
 
 
@@ -53,7 +54,11 @@ class Steering:
 
     barred: tuple[int, ...] = ()
     wanted: tuple[int, ...] = ()
-    push: float = 0.0
+    push: float = FIRST_PUSH
+
+    def harder(self, attempt: int) -> "Steering":
+        """The same for a later round, ``attempt`` from 0 for the first."""
+        return replace(self, push=self.push + MORE_PUSH * attempt)
 
 
 FREE = Steering()
@@ -161,10 +166,10 @@ class Decoder:
     def __init__(self, network: Any, max_length: int) -> None:
         self.network = network
         self.max_length = max_length
-        self._compiled: dict[tuple[Sampling, bool], Any] = {}
+        self._compiled: dict[tuple[Sampling, bool, bool], Any] = {}
 
-    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE
-               ) -> tuple[list[np.ndarray], np.ndarray]:
+    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE,
+               template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Write one sequence per latent.
 
         Args:
@@ -172,6 +177,8 @@ class Decoder:
             options: How tokens are chosen.
             rng: Draws the uniform numbers of every token, so that a seed writes the same on every backend.
             steering: Tokens to write and not to write.
+            template: The token at each place, int32 [n, max_length + 1], -1 where it is to be chosen; not in beam
+                search.
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token under the
@@ -184,16 +191,19 @@ class Decoder:
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy")
         # Most texts are led to nothing, and their loop need not look for it.
-        kind = (options, bool(steering.wanted))
+        kind = (options, bool(steering.wanted), template is not None)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
             self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
+        if template is None:
+            template = np.zeros((len(z), 0), np.int32)
         uniform = rng.random((len(z), self.max_length + 1, TRIES), np.float32)
         # XLA compiles one loop for each number of rows, so it meets few; repeated rows end when their model does.
         rows = np.minimum(np.arange(_round_up(len(z))), len(z) - 1)
         ids, log_probs = self._compiled[kind].run(
             z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
-            wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32))
+            wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32),
+            template=template[rows])
         texts, means = [], []
         for row, log_prob in zip(np.asarray(ids)[:len(z)], np.asarray(log_probs), strict=False):
             ends = np.flatnonzero(row == END)
@@ -202,7 +212,7 @@ class Decoder:
             means.append(log_prob / (length + bool(len(ends))))
         return texts, np.array(means, np.float32)
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool) -> tuple[Any, Any]:
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool) -> tuple[Any, Any]:
         from keras import ops
 
         z, uniform = inputs["z"], inputs["uniform"]
@@ -222,6 +232,9 @@ class Decoder:
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
             logits, state = self.network.step(last, z, list(state))
             chosen = pick(steer(logits, ids), ops.take(uniform, t, axis=1), options)
+            if given:
+                own = ops.take(inputs["template"], t, axis=1)
+                chosen = ops.where(own < 0, chosen, own)
             chosen = ops.where(done, PAD, chosen)
             probability = ops.take_along_axis(ops.softmax(logits), chosen[:, None], axis=-1)[:, 0]
             total = total + ops.where(done, 0.0, ops.log(ops.maximum(probability, SMALLEST)))
@@ -237,7 +250,7 @@ class Decoder:
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
-    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool) -> tuple[Any, Any]:
+    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool) -> tuple[Any, Any]:
         from keras import ops
 
         beams, steps = options.beams, self.max_length + 1

@@ -172,16 +172,67 @@ class Model:
                    label: np.ndarray | None = None) -> list[np.ndarray]:
         """As ``decode``, to token ids, int32 [tokens] each; ``label`` int32 [n], from ``label_places``."""
         rng = np.random.default_rng(child(seed, "decode"))
-        return self._write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
+        return self.write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
 
-    def region(self, name: str | None) -> Region | None:
-        """The region of a constraint; None for None.
+    def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool | None = None, temperature: float = 0.0,
+                    seed: int) -> list[str]:
+        """Write texts on the way from one text's posterior mean to another's, both ends decoded as well.
+
+        Args:
+            steps: How many texts, from 2.
+            spherical: Along the great circle, the lengths interpolated (Shoemake 1985), instead of the straight line;
+                None takes it where the posterior is von Mises-Fisher, whose latents lie on a sphere.
+            temperature: 0 is greedy.
+        """
+        if steps < 2:
+            raise TextvaeError(f"cannot interpolate in {steps} steps", "give --steps a number from 2")
+        (first, last), _ = self.encode([a, b])
+        part = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+        z = (1 - part) * first + part * last
+        if spherical or (spherical is None and self.network.settings["posterior"] == "vmf"):
+            lengths = np.linalg.norm(first), np.linalg.norm(last)
+            one, two = first / lengths[0], last / lengths[1]
+            angle = np.arccos(np.clip(one @ two, -1, 1))
+            if angle > 1e-4:
+                arc = (np.sin((1 - part) * angle) * one + np.sin(part * angle) * two) / np.sin(angle)
+                z = arc * ((1 - part) * lengths[0] + part * lengths[1])
+        return self.decode(z, seed=seed, temperature=temperature)
+
+    def blend(self, texts: Sequence[str], weights: Sequence[float] = (), *, temperature: float = 0.0, seed: int) -> str:
+        """Write the text in the middle of several, at the weighted mean of their posterior means.
+
+        Args:
+            texts: Two or more.
+            weights: One for each, of which at least one is above 0 and none below; all the same where empty.
+            temperature: 0 is greedy.
+        """
+        weights = list(weights) or [1.0] * len(texts)
+        if len(texts) < 2 or len(weights) != len(texts) or min(weights) < 0 or not sum(weights):
+            raise TextvaeError(f"cannot blend {len(texts)} texts with the weights {', '.join(map(str, weights))}",
+                               "give two texts or more, and a weight from 0 for each or none")
+        means, _ = self.encode(texts)
+        share = np.array(weights, np.float32) / sum(weights)
+        return self.decode(self._lifted(share @ means, share @ np.linalg.norm(means, axis=1)), seed=seed,
+                           temperature=temperature)[0]
+
+    def analogy(self, a: str, b: str, c: str, *, temperature: float = 0.0, seed: int) -> str:
+        """Write what is to ``c`` as ``b`` is to ``a``, at the mean of c + b - a (Mikolov et al. 2013, section 2)."""
+        means, _ = self.encode([a, b, c])
+        z = means[2] + means[1] - means[0]
+        return self.decode(self._lifted(z, float(np.linalg.norm(means[2]))), seed=seed, temperature=temperature)[0]
+
+    def _lifted(self, z: np.ndarray, length: Any) -> np.ndarray:
+        """A latent as ``decode`` takes it, float32 [1, latent]: of this length where latents lie on a sphere."""
+        if self.network.settings["posterior"] == "vmf":
+            z = z * (length / max(float(np.linalg.norm(z)), 1e-6))
+        return np.asarray(z, np.float32)[None]
+
+    def region(self, name: str) -> Region:
+        """The region of a trained constraint.
 
         Raises:
             TextvaeError: The model has no constraint of this name.
         """
-        if name is None:
-            return None
         for centre, constraint in zip(self._centres, self.constraints, strict=True):
             if constraint["name"] == name:
                 return Region(centre, constraint["kind"], constraint["threshold"])
@@ -192,8 +243,10 @@ class Model:
     def _labels(self, label: np.ndarray | None, count: int) -> np.ndarray:
         return np.zeros(count, np.int32) if label is None else label
 
-    def _write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE
-               ) -> tuple[list[np.ndarray], np.ndarray]:
-        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng, steering=steering)
+    def write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE,
+              template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+        """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
+        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng, steering=steering,
+                                      template=None if template is None else template[i:i + BATCH])
                  for i in range(0, len(code), BATCH)]
         return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])

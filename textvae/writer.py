@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from textvae.conditions import Conditions
-from textvae.constraints import Region
+from textvae.constraints import Region, move_inside
 from textvae.data import Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
@@ -26,6 +26,7 @@ NARROW = 0.8  # factor on the spread around a region's centre, for each round of
 ANY = Conditions()
 UNENDED, SAME, AGAIN = "an end", "a difference from the source", "a difference from the others"  # in ``Found.failed``
 MIDDLE = 1000  # draws that the prior's mean is estimated from
+PAIRS = 64  # samples that the distance between two texts is estimated from
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Variation:
         text: What was written.
         distance: L2 distance between the posterior means of text and source; 0 for a sample.
         log_prob: Nats per token under the model, without temperature; nearer to 0 is more fluent.
-        constraints: Squared L2 distance to each constraint's centre, by name.
+        constraints: Squared L2 distance to the centre of each trained constraint, by name, and to each text that it
+            had to be near to or far from, as ``near 'text'``.
         seed: The seed that writes it again.
         run: The run that wrote it.
     """
@@ -63,6 +65,17 @@ class Found(list[Variation]):
                  ) -> None:
         super().__init__(texts)
         self.written, self.failed = written, dict(failed or {})
+
+    def reason(self) -> str:
+        """Why no more came.
+
+        Example:
+            >>> Found(written=40, failed={"an end": 3, "must 'cold'": 30}).reason()
+            "of 40 texts that were written, 30 fail must 'cold', 3 fail an end"
+        """
+        failed = sorted(self.failed.items(), key=lambda item: -item[1])
+        return ", ".join([f"of {self.written} texts that were written",
+                          *(f"{times} fail {condition}" for condition, times in failed)])
 
 
 class Writer(Model):
@@ -95,23 +108,22 @@ class Writer(Model):
         return cls(tokens.tokenizer, trained, run, lexicon)
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
-             sampler: str = "nucleus", constraint: str | None = None, label: str | None = None,
-             conditions: Conditions = ANY) -> Found:
+             sampler: str = "nucleus", label: str | None = None, conditions: Conditions = ANY) -> Found:
         """Write variations of a text; see ``vary_many``."""
         return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                              constraint=constraint, label=label, conditions=conditions)[0]
+                              label=label, conditions=conditions)[0]
 
     def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float = STRENGTH,
-                  temperature: float = TEMPERATURE, sampler: str = "nucleus", constraint: str | None = None,
-                  label: str | None = None, conditions: Conditions = ANY) -> list[Found]:
+                  temperature: float = TEMPERATURE, sampler: str = "nucleus", label: str | None = None,
+                  conditions: Conditions = ANY) -> list[Found]:
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
-        the source or another candidate, or has no end, is left out, and so is what fails a condition or lies outside
-        of the constraint's region when encoded again. Of the rest those are kept that repeat no words and invent
-        none, and then those that are both fluent (``log_prob``) and near to the source (``distance``), each measured
-        against the other candidates. Where too few are left, latents are drawn from further away and deeper inside
-        the region, and the decoder is led harder to the words that it must have.
+        the source or another candidate, or has no end, is left out, and so is what fails a condition. Of the rest
+        those are kept that repeat no words and invent none, and then those that are both fluent (``log_prob``) and
+        near to the source (``distance``), each measured against the other candidates. Where too few are left, latents
+        are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to the words
+        that it must have.
 
         Args:
             texts: The sources.
@@ -120,7 +132,6 @@ class Writer(Model):
             strength: How far to draw, in posterior standard deviations.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
-            constraint: Name of the constraint whose region the latents must lie in.
             label: What the decoder is told to write, of the labels that the network was trained with.
             conditions: What every variation must meet.
 
@@ -129,8 +140,8 @@ class Writer(Model):
         """
         if n < 1:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
-        options = Sampling(sampler, temperature)
-        region = self.region(constraint)
+        options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
+        regions = self._regions(conditions, seed)
         self.label_places(label, 0)
         q = self.posterior(self.ids(texts))
         found: list[dict[str, _Candidate]] = [{} for _ in texts]
@@ -143,14 +154,14 @@ class Writer(Model):
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
             owners = np.repeat(short, CANDIDATES * n)
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, strength * WIDEN**attempt)
-            z = z if region is None else region.deeper(attempt).move_inside(z)
+            z = move_inside((region.deeper(attempt) for region in regions.values()), z)
             code = self.code(z, self.label_places(label, len(z)))
-            sequences, log_probs = self._write(code, options, rng, conditions.steering(self.tokenizer, attempt))
+            sequences, log_probs = self.write(code, options, rng, steering.harder(attempt))
             latents = self.posterior(sequences)["mean"]
             written[short] += CANDIDATES * n
             for owner, ids, text, log_prob, latent in zip(owners, sequences, self.texts(sequences), log_probs, latents,
                                                           strict=True):
-                fails = [*conditions.failed(text), *self._outside(region, constraint, latent)]
+                fails = [*conditions.failed(text), *_outside(regions, latent)]
                 if not text or len(ids) >= self.max_length:
                     fails.append(UNENDED)
                 elif _folded(text) == _folded(texts[owner]):
@@ -159,91 +170,88 @@ class Writer(Model):
                     fails.append(AGAIN)
                 failed[owner].update(fails)
                 if not fails:
-                    found[owner][_folded(text)] = _Candidate(text, float(log_prob), latent, self._flaws(text))
-        return [Found(self._best(source, centre, list(own.values()), n, seed), int(count), fails)
+                    found[owner][_folded(text)] = _Candidate(text, float(log_prob), latent, self.flaws(text))
+        return [Found(self._best(source, centre, list(own.values()), n, seed, regions), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int) -> list[Variation]:
+    def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int,
+              regions: dict[str, Region]) -> list[Variation]:
         distances = np.array([np.linalg.norm(one.latent - centre) for one in found])
         appeal = _standardised(np.array([one.log_prob for one in found])) - _standardised(distances)
         order = sorted(range(len(found)), key=lambda i: (found[i].flaws, -appeal[i]))[:n]
-        return [self._variation(source, found[i].text, float(distances[i]), found[i].log_prob, found[i].latent, seed)
-                for i in order]
+        return [Variation(source, found[i].text, float(distances[i]), found[i].log_prob,
+                          self._squared(found[i].latent, regions), seed, self.run) for i in order]
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
-               constraint: str | None = None, label: str | None = None, conditions: Conditions = ANY) -> Found:
+               label: str | None = None, conditions: Conditions = ANY) -> Found:
         """Write texts from latents drawn from the prior; arguments as ``vary_many``'s.
 
-        With a near constraint they are drawn as widely around its centre as the prior draws around its own; with a
-        far one, moved beyond its border. Texts that fail a condition, or do not read back as lying in the region, are
-        drawn again, nearer to the centre or further out, three times at most; fewer than ``n`` may come back.
+        With a near constraint they are drawn as widely around its centre as the prior draws around its own; into other
+        regions they are moved. Texts that fail a condition are drawn again, nearer to the centre or deeper inside,
+        three times at most; fewer than ``n`` may come back.
         """
-        region, options = self.region(constraint), Sampling(sampler, temperature)
+        regions, options = self._regions(conditions, seed), Sampling(sampler, temperature)
+        steering = conditions.steering(self.tokenizer)
         rng = np.random.default_rng(child(seed, "sample"))
-        middle = self._middle(label, seed) if region is not None and region.kind == "near" else None
+        around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
+        others = [region for name, region in regions.items() if name not in around]
+        offset = np.mean([region.centre for region in around.values()], axis=0) if around else 0.0
+        middle = self._middle(label, seed) if around else 0.0
         found, failed = Found(), Counter[str]()
         for attempt in range(ROUNDS):
             if len(found) == n:
                 break
             places = self.label_places(label, (n - len(found)) * (CANDIDATES if attempt else 1))
             z = self.prior(len(places), rng, places)
-            if region is not None and middle is not None:
-                z = region.centre + (z - middle) * NARROW**attempt
-            elif region is not None:
-                z = region.deeper(attempt).move_inside(z)
-            sequences, log_probs = self._write(self.code(z, places), options, rng,
-                                               conditions.steering(self.tokenizer, attempt))
+            if around:
+                z = np.asarray(offset + (z - middle) * NARROW**attempt, np.float32)
+            z = move_inside((region.deeper(attempt) for region in others), z)
+            sequences, log_probs = self.write(self.code(z, places), options, rng, steering.harder(attempt))
             found.written += len(sequences)
             latents = self.posterior(sequences)["mean"]
             for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True):
-                fails = [*conditions.failed(text), *self._outside(region, constraint, latent)]
+                fails = [*conditions.failed(text), *_outside(regions, latent)]
                 failed.update(fails)
                 if not fails and len(found) < n:
-                    found.append(self._variation("", text, 0.0, float(log_prob), latent, seed))
+                    found.append(Variation("", text, 0.0, float(log_prob), self._squared(latent, regions), seed,
+                                           self.run))
         found.failed = dict(failed)
         return found
 
-    def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool | None = None, temperature: float = 0.0,
-                    seed: int) -> list[str]:
-        """Write texts on the way from one text's posterior mean to another's, both ends decoded as well.
-
-        Args:
-            steps: How many texts, from 2.
-            spherical: Along the great circle, the lengths interpolated (Shoemake 1985), instead of the straight line;
-                None takes it where the posterior is von Mises-Fisher, whose latents lie on a sphere.
-            temperature: 0 is greedy.
-        """
-        if steps < 2:
-            raise TextvaeError(f"cannot interpolate in {steps} steps", "give --steps a number from 2")
-        (first, last), _ = self.encode([a, b])
-        part = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-        z = (1 - part) * first + part * last
-        if spherical or (spherical is None and self.network.settings["posterior"] == "vmf"):
-            lengths = np.linalg.norm(first), np.linalg.norm(last)
-            one, two = first / lengths[0], last / lengths[1]
-            angle = np.arccos(np.clip(one @ two, -1, 1))
-            if angle > 1e-4:
-                arc = (np.sin((1 - part) * angle) * one + np.sin(part * angle) * two) / np.sin(angle)
-                z = arc * ((1 - part) * lengths[0] + part * lengths[1])
-        return self.decode(z, seed=seed, temperature=temperature)
-
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _variation(self, source: str, text: str, distance: float, log_prob: float, latent: np.ndarray, seed: int
-                   ) -> Variation:
-        squared = ((latent - self._centres) ** 2).sum(axis=-1)
-        constraints = {own["name"]: float(value) for own, value in zip(self.constraints, squared, strict=True)}
-        return Variation(source, text, distance, log_prob, constraints, seed, self.run)
+    def _regions(self, conditions: Conditions, seed: int) -> dict[str, Region]:
+        """Where texts must lie, by what a message calls it."""
+        regions = {_trained(name): self.region(name) for name in conditions.constraints}
+        given = [("near", text) for text in conditions.near] + [("far", text) for text in conditions.far]
+        if given:
+            distance = conditions.distance or self._apart(seed)
+            centres, _ = self.encode([text for _, text in given])
+            for (kind, text), centre in zip(given, centres, strict=True):
+                reach = distance / 2 if kind == "near" and not conditions.distance else distance
+                regions[f"{kind} {text!r}"] = Region(centre, kind, reach**2)
+        return regions
 
-    def _outside(self, region: Region | None, name: str | None, latent: np.ndarray) -> list[str]:
-        return [] if region is None or bool(region.holds(latent)) else [f"constraint {name!r}"]
+    def _squared(self, latent: np.ndarray, regions: dict[str, Region]) -> dict[str, float]:
+        centres = {own["name"]: centre for own, centre in zip(self.constraints, self._centres, strict=True)}
+        trained = {_trained(name) for name in centres}
+        centres |= {name: region.centre for name, region in regions.items() if name not in trained}
+        return {name: float(((latent - centre) ** 2).sum()) for name, centre in centres.items()}
+
+    def _apart(self, seed: int) -> float:
+        """The median L2 distance between the posterior means of two samples of the prior."""
+        rng = np.random.default_rng(child(seed, "apart"))
+        sequences, _ = self.write(self.code(self.prior(PAIRS, rng)), Sampling(temperature=TEMPERATURE), rng)
+        means = self.posterior([own for own in sequences if len(own)])["mean"]
+        return float(np.median(np.linalg.norm(means - np.roll(means, 1, axis=0), axis=1))) if len(means) > 1 else 1.0
 
     def _middle(self, label: str | None, seed: int) -> np.ndarray:
         """The prior's mean, float32 [latent], estimated."""
         rng = np.random.default_rng(child(seed, "middle"))
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
-    def _flaws(self, text: str) -> int:
+    def flaws(self, text: str) -> int:
+        """How often a text repeats itself, and how many of its words the corpus does not have."""
         return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
 
 
@@ -253,6 +261,15 @@ class _Candidate:
     log_prob: float
     latent: np.ndarray
     flaws: int
+
+
+def _trained(name: str) -> str:
+    return f"constraint {name!r}"
+
+
+def _outside(regions: dict[str, Region], latent: np.ndarray) -> list[str]:
+    """The regions that a latent lies outside of."""
+    return [name for name, region in regions.items() if not region.holds(latent)]
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ COMMANDS = {
     "run": "run",
     "evaluate": "measure",
     "status": "look", "show": "look", "runs": "look",
-    "vary": "write", "sample": "write", "interpolate": "write", "encode": "write",
+    "vary": "write", "sample": "write", "encode": "write",
+    "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
+    "augment": "table",
     "promote": "keep", "verify": "keep", "prune": "keep",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
@@ -45,7 +47,7 @@ def textvae() -> None:
     """Train variational autoencoders on your own texts and write variations of them, offline.
 
     PIPELINE is a TOML file, the name of one in pipelines/ or of a recipe that comes with textvae (quickstart, blog,
-    csv, ptb, yelp), or a folder of the store such as models/blog.
+    blog-bpe, csv, ptb, yelp), or a folder of the store such as models/blog.
 
     \b
     Example:

@@ -17,12 +17,22 @@ of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
 # A fixed seed: the same command prints the same texts, and another seed prints others.
 seed = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                     help="Another seed gives other texts; the same one repeats them.")
+strength = click.option("--strength", type=click.FloatRange(min=0.0), metavar="S", default=0.7, show_default=True,
+                        help="How far to go, in standard deviations of the posterior.")
 # At 0.6 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
 temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.6,
                            show_default=True, help="Below 1 more likely words, above 1 bolder ones.")
 sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
                        default="nucleus", show_default=True, help="How the next token is chosen.")
-constraint = click.option("--constraint", metavar="NAME", help="Stay inside this constraint's region.")
+constraint = click.option("--constraint", "constraints", metavar="NAME", multiple=True,
+                          help="Only texts inside this constraint's region; may be repeated.")
+near = click.option("--near", metavar="TEXT", multiple=True,
+                    help="Only texts within --distance of this one in the latent space; may be repeated.")
+far = click.option("--far", metavar="TEXT", multiple=True,
+                   help="Only texts at least --distance from this one; may be repeated.")
+distance = click.option("--distance", type=click.FloatRange(min=0.0, min_open=True), metavar="D",
+                        help="Of --near and --far, in the unit that vary prints.  [default: half of and all of the "
+                             "distance of two texts that have nothing in common]")
 label = click.option("--label", metavar="LABEL", help="Write what has this label, key=value, of sequence_vae.labels.")
 must = click.option("--must", metavar="WORD", multiple=True,
                     help="Only texts with this word or phrase; may be repeated.")

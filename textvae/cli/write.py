@@ -1,4 +1,4 @@
-"""vary, sample, interpolate, encode: texts out of a finished run."""
+"""vary, sample, encode: texts out of a finished run, and what opens one."""
 
 import sys
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ import click
 from textvae.cli import options
 
 if TYPE_CHECKING:
-    from textvae.writer import Found, Variation, Writer
+    from textvae.conditions import Conditions
+    from textvae.writer import Variation, Writer
 
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
 @click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
               help="Variations per text.")
-@click.option("--strength", type=click.FloatRange(min=0.0), metavar="S", default=0.7, show_default=True,
-              help="How far to go, in standard deviations of the posterior.")
+@options.strength
 @options.temperature
 @options.sampler
 @options.constraint
@@ -28,47 +28,90 @@ if TYPE_CHECKING:
 @options.must
 @options.avoid
 @options.max_words
+@options.near
+@options.far
+@options.distance
+@click.option("--file", "file", type=click.Path(path_type=Path), metavar="POST",
+              help="Vary sentences of this post, Markdown or plain text, where they stand.")
+@click.option("--share", type=click.FloatRange(min=0.0, max=1.0), default=0.3, show_default=True, metavar="S",
+              help="With --file: share of the sentences to vary.")
+@click.option("--headings", is_flag=True, help="With --file: headings too.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="With --file: where the post goes, instead of standard output.")
+@click.option("--diff", is_flag=True, help="With --file: print what changed.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="With --file: write a page that shows what changed.")
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float,
-         sampler: str, constraint: str | None, label: str | None, must: tuple[str, ...], avoid: tuple[str, ...],
-         max_words: int | None, seed: int, run: int | None, device: str, store: Path, as_json: bool) -> None:
-    """Write variations of texts.
+         sampler: str, label: str | None, file: Path | None, share: float, headings: bool, output: Path | None,
+         diff: bool, page: Path | None, seed: int, run: int | None, device: str, store: Path, as_json: bool,
+         **given: Any) -> None:
+    """Write variations of texts, or of a post's sentences.
 
     The numbers beside each variation are its distance from the source, L2 between the means of the two in the latent
     space, and with --constraint the squared distance from the constraint's centre. TEXT - reads standard input, one
     text a line. Where too few texts meet what is asked for, fewer come, and a message says what the others failed.
+
+    With --file, header, code, quotes, tables, HTML, and sentences with links or other markup stay byte for byte.
 
     \b
     Example:
         textvae vary quickstart "The government said the talks would go on." -n 3
         textvae vary quickstart "The talks would go on." --must peace --avoid war --max-words 12
         textvae vary quickstart - --json < sentences.txt
+        textvae vary quickstart --file post.md --share 0.5 -o varied.md --diff
     """
-    from textvae.cli.console import number, say, say_json, tell
-    from textvae.conditions import Conditions
+    from textvae.cli.console import tell
+    from textvae.cli.posts import vary_file
+    from textvae.errors import InputError
 
-    conditions = Conditions(must, avoid, max_words or 0)
-    writer = _open(pipeline, store, run, device)
+    if bool(text) == bool(file):
+        raise click.UsageError("give a TEXT or --file POST" + (", not both" if file else ""))
+    if not file and (output or page or diff or headings):
+        raise click.UsageError("--output, --html, --diff and --headings go with --file")
+    asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
+                             "label": label, "conditions": _conditions(**given)}
+    writer = opened(pipeline, store, run, device)
+    if file:
+        vary_file(writer, file, output=output, page=page, diff=diff, lines=as_json, share=share, headings=headings,
+                  **asked)
+        return
+    done = left = 0
     for source in texts(text):
-        if unknown := writer.unknown(source):
-            tell(f"the vocabulary lacks {unknown} of the tokens of {source!r}: they are read as unknown")
-        found = writer.vary(source, count, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                            constraint=constraint, label=label, conditions=conditions)
-        if len(found) < count:
-            tell(f"{_too_few(found, count)}, as variations of {source!r}; raise --strength or --temperature")
-        if as_json:
-            for variation in found:
-                say_json(_plain(variation))
-            continue
-        say(source)
+        try:
+            _say_variations(writer, source, count, as_json, asked)
+            done += 1
+        except InputError as error:
+            if "-" not in text:
+                raise
+            left += 1
+            tell(f"left out: {error.message}")
+    if left and not done:
+        raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
+
+
+def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, asked: dict[str, Any]) -> None:
+    from textvae.cli.console import number, say, say_json, tell
+
+    if unknown := writer.unknown(source):
+        tell(f"the vocabulary lacks {unknown} of the tokens of {source!r}: they are read as unknown")
+    found = writer.vary(source, count, **asked)
+    if len(found) < count:
+        tell(f"{len(found)} of the {count} asked for as variations of {source!r}; {found.reason()}; raise --strength "
+             "or --temperature")
+    if as_json:
         for variation in found:
-            region = f"  {number(variation.constraints[constraint])}" if constraint else ""
-            say(f"  {variation.distance:.2f}{region}  {variation.text}")
-        sys.stdout.flush()
+            say_json(_plain(variation))
+        return
+    say(source)
+    for variation in found:
+        regions = "".join(f"  {number(variation.constraints[name])}" for name in asked["conditions"].constraints)
+        say(f"  {variation.distance:.2f}{regions}  {variation.text}")
+    sys.stdout.flush()
 
 
 @click.command()
@@ -82,14 +125,16 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 @options.must
 @options.avoid
 @options.max_words
+@options.near
+@options.far
+@options.distance
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
-def sample(pipeline: str, count: int, temperature: float, sampler: str, constraint: str | None, label: str | None,
-           must: tuple[str, ...], avoid: tuple[str, ...], max_words: int | None, seed: int, run: int | None,
-           device: str, store: Path, as_json: bool) -> None:
+def sample(pipeline: str, count: int, temperature: float, sampler: str, label: str | None, seed: int, run: int | None,
+           device: str, store: Path, as_json: bool, **given: Any) -> None:
     """Write new texts from nothing, one a line.
 
     Where too few meet what is asked for, fewer come, and a message says what the others failed.
@@ -97,55 +142,20 @@ def sample(pipeline: str, count: int, temperature: float, sampler: str, constrai
     \b
     Example:
         textvae sample quickstart -n 3 --temperature 0.7
+        textvae sample quickstart --near "The talks will go on."
     """
     from textvae.cli.console import say, say_json, tell
-    from textvae.conditions import Conditions
 
-    conditions = Conditions(must, avoid, max_words or 0)
-    found = _open(pipeline, store, run, device).sample(
-        count, seed=seed, temperature=temperature, sampler=sampler, constraint=constraint, label=label,
-        conditions=conditions)
+    conditions = _conditions(**given)
+    found = opened(pipeline, store, run, device).sample(count, seed=seed, temperature=temperature, sampler=sampler,
+                                                       label=label, conditions=conditions)
     if len(found) < count:
-        tell(f"{_too_few(found, count)}; raise --temperature")
+        tell(f"{len(found)} of the {count} asked for; {found.reason()}; raise --temperature")
     for drawn in found:
         if as_json:
             say_json(_plain(drawn))
         else:
             say(drawn.text)
-
-
-@click.command()
-@options.pipeline
-@click.argument("a")
-@click.argument("b")
-@click.option("--steps", type=click.IntRange(min=2), default=7, show_default=True, metavar="N",
-              help="Texts to write, both ends included.")
-@click.option("--spherical/--straight", default=None,
-              help="Go along the sphere or the straight line.  [default: the sphere where z lies on one]")
-@click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True, metavar="T",
-              help="0 takes the likeliest word every time.")
-@options.seed
-@options.of_run
-@options.device
-@options.store
-@options.as_json
-def interpolate(pipeline: str, a: str, b: str, steps: int, spherical: bool | None, temperature: float, seed: int,
-                run: int | None, device: str, store: Path, as_json: bool) -> None:
-    """Write the texts on the way from A to B.
-
-    \b
-    Example:
-        textvae interpolate quickstart "The talks will go on." "Rain stopped the game." --steps 5
-    """
-    from textvae.cli.console import say, say_json
-
-    writer = _open(pipeline, store, run, device)
-    for step, text in enumerate(writer.interpolate(a, b, steps, spherical=spherical, temperature=temperature,
-                                                   seed=seed)):
-        if as_json:
-            say_json({"step": step, "text": text, "share": step / (steps - 1)})
-        else:
-            say(text)
 
 
 @click.command()
@@ -168,7 +178,7 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """
     from textvae.cli.console import say_json
 
-    writer = _open(pipeline, store, run, device)
+    writer = opened(pipeline, store, run, device)
     sources = list(texts(text))
     means, log_vars = writer.encode(sources)
     for source, mean, log_var in zip(sources, means, log_vars, strict=True):
@@ -178,18 +188,48 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
             click.echo("\t".join(f"{value:.6g}" for value in mean.tolist()))
 
 
-def _too_few(found: "Found", count: int) -> str:
-    """What a message says of fewer texts than were asked for."""
-    failed = sorted(found.failed.items(), key=lambda item: -item[1])
-    return (f"{len(found)} of the {count} asked for; of {found.written} texts that were written, "
-            + ", ".join(f"{times} fail {condition}" for condition, times in failed))
+def _conditions(constraints: tuple[str, ...], must: tuple[str, ...], avoid: tuple[str, ...], max_words: int | None,
+                near: tuple[str, ...], far: tuple[str, ...], distance: float | None) -> "Conditions":
+    """What was asked of every text, checked before a model is loaded."""
+    from textvae.conditions import Conditions
+
+    if distance and not (near or far):
+        raise click.UsageError("--distance goes with --near or --far")
+    return Conditions(must, avoid, max_words or 0, constraints, near, far, distance or 0.0)
 
 
-def _open(pipeline: str, store: Path, run: int | None, device: str) -> "Writer":
+def opened(pipeline: str, store: Path, run: int | None, device: str) -> "Writer":
+    """The writer of a pipeline's run."""
     import textvae
     from textvae import catalogue
 
     return textvae.open(catalogue.locate(pipeline, store).folder, run=run, device=device)
+
+
+def readable(path: Path) -> bytes:
+    """The bytes of a file that was named.
+
+    Raises:
+        InputError: It is not there, or no regular file.
+    """
+    from textvae.errors import InputError
+
+    if not path.is_file():
+        raise InputError(f"no such file: {path}" if not path.exists() else f"{path} is no regular file",
+                         "give the path of a file")
+    return path.read_bytes()
+
+
+def writable(path: Path) -> None:
+    """See that a file can be put there before there is something to put.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    from textvae.errors import InputError
+
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} for {path.name}", "make it first")
 
 
 def texts(given: tuple[str, ...]) -> Iterable[str]:

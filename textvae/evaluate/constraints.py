@@ -6,38 +6,12 @@ from typing import Any
 import numpy as np
 
 from textvae import metrics
+from textvae.classifier import Classifier
+from textvae.conditions import Conditions
 from textvae.constraints import keyed, members
 from textvae.evaluate.subject import Metrics, Subject, entry
 
 MOST = 50_000  # training texts of the classifier: more change its accuracy by less than a point
-
-
-class Classifier:
-    """Says whether a text has a label: logistic regression on words and pairs of words, each by tf-idf.
-
-    It is trained on real texts of the training split alone, and the generator has no part in it.
-
-    Args:
-        texts: Real texts.
-        has: Whether each has the label, bool [texts]; some have and some have not.
-        seed: Of the solver.
-
-    Reference: the baseline of Wang & Manning 2012, section 2.2, with tf-idf in place of log-count ratios.
-    """
-
-    def __init__(self, texts: Sequence[str], has: np.ndarray, *, seed: int) -> None:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-
-        self._model: Any = make_pipeline(
-            TfidfVectorizer(token_pattern=r"(?u)\w+|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True),
-            LogisticRegression(C=4.0, max_iter=1000, class_weight="balanced", random_state=seed))
-        self._model.fit(texts, has)
-
-    def holds(self, texts: Sequence[str]) -> np.ndarray:
-        """Whether it takes each text to have the label, bool [texts]."""
-        return np.asarray(self._model.predict(texts), bool) if len(texts) else np.zeros(0, bool)
 
 
 def constraints(subject: Subject) -> Metrics:
@@ -49,12 +23,13 @@ def constraints(subject: Subject) -> Metrics:
         held-out texts without the label become when they are varied into it.
     """
     found: Metrics = {}
-    asked: list[tuple[str, str, bool, dict[str, str]]] = []
+    asked: list[tuple[str, str, bool, dict[str, Any]]] = []
     for own in subject.writer.constraints:
         if own.get("label") or own.get("keyword"):
             found |= _held_out(subject, own)
         if own.get("label"):
-            asked.append((own["name"], own["label"], own["kind"] == "far", {"constraint": own["name"]}))
+            asked.append((own["name"], own["label"], own["kind"] == "far",
+                          {"conditions": Conditions(constraints=(own["name"],))}))
     asked += [(label, label, False, {"label": label}) for label in subject.writer.labels]
     judges = {label: _judge(subject, label) for label in dict.fromkeys(label for _, label, _, _ in asked)}
     found |= {f"classifier_{label}": judged[1] for label, judged in judges.items() if judged is not None}
@@ -80,7 +55,7 @@ def _judge(subject: Subject, label: str) -> tuple[Classifier, dict[str, Any]] | 
         return None
     judge = Classifier(subject.decode(subject.sequences_of(rows)), has, seed=seed)
     known, real = _sides(subject, subject.rows, label)
-    right = judge.holds(subject.texts)[known] == real[known]
+    right = judge.predict(subject.texts)[known] == real[known]
     return judge, entry(
         metrics.mean(right, seed=seed), "share",
         f"held-out texts of which a classifier says rightly whether they have {label}: logistic regression on words "
@@ -102,12 +77,12 @@ def _held_out(subject: Subject, own: dict[str, Any]) -> Metrics:
 
 
 def _written(subject: Subject, name: str, judge: Classifier, label: str, *, far: bool,
-             asked: dict[str, str]) -> Metrics:
+             asked: dict[str, Any]) -> Metrics:
     """What is written with a constraint or a label, from the prior and from texts of the other side."""
     config, seed = subject.config, subject.child("bootstrap")
 
     def right(texts: Sequence[str]) -> np.ndarray:
-        return np.asarray(judge.holds(texts) != far)
+        return np.asarray(judge.predict(texts) != far)
 
     samples = [item.text for item in subject.writer.sample(
         config.samples, seed=subject.child(f"sample-{name}"), temperature=config.temperature, **asked)]

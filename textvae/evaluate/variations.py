@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from textvae import metrics
+from textvae.conditions import Conditions
 from textvae.evaluate.fluency import DEFINITION, Judge
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
 
@@ -117,7 +118,8 @@ def _constraints(subject: Subject, sources: list[str], written: list[list[Any]])
     for constraint in subject.writer.constraints:
         name, region = constraint["name"], subject.writer.region(constraint["name"])
         asked = subject.writer.vary_many(sources, config.variations, seed=subject.child(f"vary-{name}"),
-                                         strength=config.strength, temperature=config.temperature, constraint=name)
+                                         strength=config.strength, temperature=config.temperature,
+                                         conditions=Conditions(constraints=(name,)))
         side = "at least" if region.kind == "far" else "at most"
         came = np.array([len(own) / config.variations for own in asked])
         unasked = [region.admits(np.array([item.constraints[name] for item in own])).mean() for own in written if own]

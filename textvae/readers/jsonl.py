@@ -30,11 +30,11 @@ def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL) 
     except UndecodableError as error:
         yield Rejected(name, str(error))
         return
-    items = list(_items(text))
-    keys = dict.fromkeys(key for _, item in items if isinstance(item, dict) for key in item)
+    found = list(items(text))
+    keys = dict.fromkeys(key for _, item in found if isinstance(item, dict) for key in item)
     columns = discover(keys, wanted, name) if keys else Columns(text="text")
     ids = Ids(name)
-    for place, item in items:
+    for place, item in found:
         where = f"{name}: {place}"
         if isinstance(item, dict):
             yield to_post(item, columns, name, where, ids)
@@ -44,7 +44,7 @@ def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL) 
             yield Rejected(where, str(item) if isinstance(item, Exception) else "neither an object nor a text")
 
 
-def _items(text: str) -> Iterator[tuple[str, Any]]:
+def items(text: str) -> Iterator[tuple[str, Any]]:
     """Each value with its place; an exception in place of one that does not parse."""
     first, _, rest = text.strip().partition("\n")
     if first.startswith("[") or isinstance(_parsed(first), Exception):

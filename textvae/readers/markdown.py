@@ -56,7 +56,7 @@ def markdown_to_text(markdown: str) -> str:
         >>> markdown_to_text("# Bread\\n\\nMix *flour* and [water](https://w.org).[^1]\\n\\n- knead\\n- wait")
         'Bread\\n\\nMix flour and water.\\n\\nknead\\n\\nwait'
     """
-    html = _CAPTION.sub("", _parser().render(_replaced(_BEFORE, markdown)))
+    html = _CAPTION.sub("", parser().render(_replaced(_BEFORE, markdown)))
     return normalise(_replaced(_AFTER, html_to_text(html)))
 
 
@@ -68,7 +68,8 @@ def _replaced(table: Sequence[tuple[str, re.Pattern[str], str]], text: str) -> s
 
 
 @cache
-def _parser() -> Any:
+def parser() -> Any:
+    """CommonMark with tables, strikethrough and HTML: what all of textvae reads Markdown with."""
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -1,6 +1,7 @@
 """Take template code (Hugo shortcodes, Liquid, Nunjucks) and comments out of a post and leave its prose."""
 
 import re
+from collections.abc import Iterator
 
 _OPEN = re.compile(r"\{\{[<%]|\{\{|\{%|\{#|<!--")
 _CLOSE = {"{{<": ">}}", "{{%": "%}}", "{{": "}}", "{%": "%}", "{#": "#}", "<!--": "-->"}
@@ -36,38 +37,51 @@ def strip_templates(text: str) -> str:
         'Our [culture](#) grew.'
     """
     kept: list[str] = []
+    at = 0
+    for start, end, instead in cuts(text):
+        kept += (text[at:start], instead)
+        at = end
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def cuts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where template code and comments begin and end, in order, and what ``strip_templates`` puts there.
+
+    Example:
+        >>> list(cuts("Mix {{ flour }} {# to taste #}."))
+        [(4, 15, ''), (16, 30, '')]
+    """
     endless: set[str] = set()  # pairs known to have no end tag further on, so that none is looked for twice
     at = 0
     while (opening := _OPEN.search(text, at)) is not None:
         start, sign = opening.start(), opening[0]
-        closer = _CLOSE[sign]
         end = _close(text, opening.end(), sign, endless)
         inside = text[opening.end():end]
         # In a code span the author shows the tag rather than using it.
         shown = start > 0 and text[start - 1] == "`" and sign in ("{{", "{%", "<!--") and "raw" not in inside
         if end < 0 or shown or (sign != "<!--" and _BLANK.search(inside)):
-            kept.append(text[at:opening.end()])
             at = opening.end()
             continue
-        kept.append(text[at:start])
-        at = end + len(closer)
+        at = end + len(_CLOSE[sign])
         named = _NAME.match(inside)
         name = named[1].lower() if named and "/" not in named[0] else ""
+        instead = ""
         if sign == "{%" and name == "raw":
             tail = _end(text, at, name, "{%", endless)
-            kept.append(text[at:tail[0]] if tail else "")
-            at = tail[1] if tail else at
+            if tail:
+                yield start, at, ""
+                start, at = tail
         elif _dropped(sign, name, inside):
             tail = _end(text, at, name, sign, endless)
             at = tail[1] if tail else at
         elif _LINK.search(text[max(start - 8, 0):start]):
-            kept.append("# " if text[at:at + 1] in ("'", '"') and "(" in text[max(start - 3, 0):start] else "#")
+            instead = "# " if text[at:at + 1] in ("'", '"') and "(" in text[max(start - 3, 0):start] else "#"
         elif sign == "{{" and (literal := _LITERAL.match(inside)):  # {{ "ann-lee" | team_link }}
-            kept.append(literal[1].replace("-", " ").title())
+            instead = literal[1].replace("-", " ").title()
         elif sign in ("{{<", "{{%") and name not in _BUTTONS and (spoken := _SPOKEN.search(inside)):
-            kept.append(spoken[1] or spoken[2] or "")
-    kept.append(text[at:])
-    return "".join(kept)
+            instead = spoken[1] or spoken[2] or ""
+        yield start, at, instead
 
 
 def _close(text: str, at: int, sign: str, endless: set[str]) -> int:

@@ -1,0 +1,99 @@
+"""Augmenting labelled tables, and reading and writing them."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from textvae import frames
+from textvae.augment import VARIED_FROM, augment
+from textvae.conditions import Conditions
+from textvae.errors import InputError
+from textvae.writer import Variation
+
+
+class Scripted:
+    """Knows one label, and one region of another; writes the text with a number, every third time of the other mood."""
+
+    labels = ("mood=good",)
+    constraints = ({"name": "sad", "kind": "near", "label": "mood=bad"},)
+    max_length = 6
+    tokenizer = SimpleNamespace(encode=str.split)
+
+    def __init__(self):
+        self.asked = []
+
+    def vary_many(self, texts, n, **asked):
+        self.asked.append(asked)
+        other = {"good": "bad", "bad": "good"}
+        return [[Variation(text, " ".join(other.get(word, word) if i % 3 == 2 else word for word in text.split())
+                           + f" {i}", 0.0, -1.0, {}, 1, "") for i in range(n)] for text in texts]
+
+
+ROWS = pd.DataFrame({"id": ["7", "8", "9", "10"], "mood": ["good", "bad", "good", "bad"],
+                     "text": ["good food here", "bad food here", "", "bad staff and a very very long wait"]})
+
+
+def test_rows_stay_and_variations_keep_their_label():
+    writer = Scripted()
+    done = augment(writer, ROWS, text="text", label="mood", n=2, seed=1)
+    pd.testing.assert_frame_equal(done.frame.iloc[:4].drop(columns=VARIED_FROM), ROWS)
+    assert (done.frame[VARIED_FROM][:4] == "").all()
+    assert done.frame.iloc[4:].to_dict("records") == [
+        {"id": id, "mood": mood, "text": f"{mood} food here {i}", VARIED_FROM: row}
+        for id, mood, row in (("7", "good", "1"), ("8", "bad", "2")) for i in (0, 1)]
+    assert done.written == 4 and done.asked == 8 and done.doubtful == 2 and set(done.left) == {3, 4}
+    assert "8 tokens" in done.left[4]
+    assert [(asked["label"], asked["conditions"]) for asked in writer.asked] == [
+        ("mood=good", Conditions()), (None, Conditions(constraints=("sad",)))]
+    plain = augment(Scripted(), ROWS, text="text", n=3, seed=1)
+    assert plain.written == 6 and plain.doubtful == 0
+
+
+def test_tables_that_cannot_be_augmented_are_refused():
+    for frame, message in ((ROWS[:0], "has no rows"), (ROWS.drop(columns="text"), "no column 'text'"),
+                           (ROWS.assign(varied_from=""), "a column 'varied_from' already")):
+        with pytest.raises(InputError, match=message):
+            augment(Scripted(), frame, text="text", seed=1)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_tables_come_back_as_they_were(tmp_path, ending):
+    frame = pd.DataFrame({"text": ["a, \"b\"\nc", "NA", "", "naïve", "-5"], "n": ["1", "null", "02", "", "+3.5"]})
+    path = tmp_path / f"table.{ending}"
+    assert frames.write(frame, path) == 0
+    again, left = frames.read(path)
+    assert left == []
+    pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+
+
+def test_cells_that_a_spreadsheet_would_run_are_made_safe(tmp_path):
+    frame = pd.DataFrame({"text": ["=1+1", "@sum(a)", "-x", "+y", "\tz", "a=b", "-5"]})
+    assert frames.write(frame, tmp_path / "a.csv") == 5
+    assert list(frames.read(tmp_path / "a.csv")[0]["text"]) == ["'=1+1", "'@sum(a)", "'-x", "'+y", "'\tz", "a=b", "-5"]
+    assert frames.write(frame, tmp_path / "a.csv", raw=True) == 0
+    assert list(frames.read(tmp_path / "a.csv")[0]["text"]) == list(frame["text"])
+    assert frames.write(frame, tmp_path / "a.jsonl") == 0
+    assert [json.loads(line)["text"] for line in (tmp_path / "a.jsonl").read_text().splitlines()] == list(frame["text"])
+
+
+def test_bad_tables_say_what_is_wrong(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n3\n4,5\n", encoding="utf-8")
+    frame, left = frames.read(tmp_path / "a.csv")
+    assert frame.to_dict("list") == {"a": ["1", "4"], "b": ["2", "5"]}
+    assert [(own.source, own.reason) for own in left] == [("a.csv: row 3", "1 cells where 2 columns are")]
+    assert list(frames.read(tmp_path / "a.csv", ("x", "y"))[0]["x"]) == ["a", "1", "4"]
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\nno\n[2]\n', encoding="utf-8")
+    frame, left = frames.read(tmp_path / "a.jsonl")
+    assert frame.to_dict("list") == {"a": [1]} and len(left) == 2
+    (tmp_path / "b.csv").write_text("a,a\n1,2\n", encoding="utf-8")
+    (tmp_path / "c.parquet").write_bytes(b"no")
+    (tmp_path / "d.csv").write_bytes(b"\x00\x01\x02" * 50)
+    (tmp_path / "e.xls").touch()
+    for name, message in (("b.csv", "two columns have one name"), ("c.parquet", "is no Parquet file"),
+                          ("d.csv", "binary data"), ("e.xls", "no table that can be read"), ("g.csv", "no such file")):
+        with pytest.raises(InputError, match=message):
+            frames.read(tmp_path / name)
+    with pytest.raises(InputError, match="no kind of table"):
+        frames.write(frame, tmp_path / "f.xls")

@@ -1,0 +1,46 @@
+"""Varying the sentences of a post where they stand, and the command that does it."""
+
+import numpy as np
+import pytest
+
+from textvae import prose
+from textvae.errors import InputError
+from textvae.rewrite import rewrite
+
+POST = "# A post\r\n\r\nThe cat sat on the mat. A dog ran far away from home!\r\n\r\nThe bird sang in the old tree.\r\n"
+SENTENCES = [own.text for own in prose.find(POST, markdown=True)]
+
+
+def test_a_share_of_the_sentences_is_varied(writer):
+    done = rewrite(writer, POST, share=0.5, seed=1, temperature=1.0)
+    assert (done.sentences, len(done.varied), done.source) == (3, 2, POST) and not done.left
+    for sentence, own in done.varied.items():
+        assert POST[sentence.start:sentence.end] == own.source and own.text in done.text
+        assert done.line(sentence) == (5 if own.source == SENTENCES[2] else 3)
+    kept = next(text for text in SENTENCES if text not in [own.source for own in done.varied.values()])
+    assert kept in done.text and done.text.startswith("# A post\r\n\r\n") and done.text.count("\r\n") == 5
+    assert rewrite(writer, POST, share=0.5, seed=1, temperature=1.0) == done
+    assert rewrite(writer, POST, share=0.5, seed=2, temperature=1.0).text != done.text
+    assert len(rewrite(writer, POST, share=0.0, seed=1, temperature=1.0).varied) == 1
+
+
+def test_what_cannot_be_varied_stays_and_says_why(writer, monkeypatch):
+    long = "The cat sat on the mat and the dog sat on the mat as well, he said."
+    done = rewrite(writer, f"{long} The bird sang in the old tree.", share=1.0, seed=1, temperature=1.0)
+    assert long in done.text and len(done.varied) == 1
+    assert [(own.text, why) for own, why in done.left.items()] == [
+        (long, "it has 19 tokens, and the model was trained on at most 9")]
+    with pytest.raises(InputError, match="no sentence of plain prose"):
+        rewrite(writer, "# Only a heading\n", share=0.5, seed=1)
+    # What is only written back is not varied: the reasons say so.
+    read = writer.ids
+    monkeypatch.setattr(writer, "write", lambda code, *rest: (
+        [read(["the bird sang in the old tree"])[0]] * len(code), np.zeros(len(code), np.float32)))
+    stuck = rewrite(writer, "The bird sang in the old tree.", share=1.0, seed=1)
+    assert stuck.text == stuck.source and "96 fail a difference from the source" in next(iter(stuck.left.values()))
+
+
+def test_sentences_of_known_words_come_first(writer):
+    post = " ".join(f"The zebra {n} sat on the mat." for n in range(6)) + " The cat sat on the mat."
+    done = rewrite(writer, post, share=0.1, seed=1, temperature=1.0)
+    assert [own.source for own in done.varied.values()] == ["The cat sat on the mat."]

@@ -1,0 +1,125 @@
+"""Make a small labelled table larger: variations of its texts that keep their labels, beside the rows themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textvae.classifier import Classifier
+from textvae.conditions import Conditions
+from textvae.data import Rejected
+from textvae.errors import InputError
+from textvae.progress import Progress
+from textvae.readers.records import Columns, Ids, to_post
+from textvae.seeds import child
+from textvae.writer import ANY, Variation, Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VARIED_FROM = "varied_from"  # the column that says which row, from 1, a variation was made of
+SPARE = 2  # variations written for each that is wanted, so that some can be left out for their label
+BATCH = 8  # rows between two moves of the progress bar
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """A table and what was written for it.
+
+    Args:
+        frame: The rows as they were and, after them, the variations; with a column ``VARIED_FROM``, empty in the
+            former.
+        asked: How many variations were wanted.
+        left: Row, from 1 -> why its text was not varied.
+        doubtful: Variations that a classifier took to have another label, and that were left out.
+    """
+
+    frame: "pd.DataFrame"
+    asked: int
+    left: dict[int, str]
+    doubtful: int
+
+    @property
+    def written(self) -> int:
+        """How many variations came."""
+        return int((self.frame[VARIED_FROM] != "").sum())
+
+
+def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = "", n: int = 4, seed: int,
+            progress: Progress | None = None, **asked: Any) -> Augmented:
+    """Vary every text of a table.
+
+    What the model was told of a row's label (``sequence_vae.labels``, or a near constraint of that label) is asked of
+    its variations. Beside that, a classifier trained on the table's own rows has to find the label in them.
+
+    Args:
+        writer: Whose model writes.
+        frame: Rows of text, at least one.
+        text: The column with the texts.
+        label: The column with the labels; none where empty.
+        n: Variations of each row; fewer come where the model finds no more that keep the label.
+        seed: The same seed writes the same.
+        progress: Who watches.
+        asked: What else ``Writer.vary_many`` takes, but for label and conditions.
+
+    Raises:
+        InputError: The table is empty, lacks a column, or has one called ``varied_from`` already.
+    """
+    import pandas as pd
+
+    for column in (text, *([label] if label else [])):
+        if column not in frame.columns:
+            raise InputError(f"the table has no column {column!r}", f"it has: {', '.join(map(str, frame.columns))}")
+    if VARIED_FROM in frame.columns:
+        raise InputError(f"the table has a column {VARIED_FROM!r} already", "give the table as it was")
+    if not len(frame):
+        raise InputError("the table has no rows", "give it some")
+    read, left = _read(writer, [str(value) for value in frame[text]], text)
+    labels = [str(value) for value in frame[label]] if label else [""] * len(frame)
+    known = [labels[row] for row in read]
+    judge = Classifier(list(read.values()), known, seed=child(seed, "judge")) if len(set(known)) > 1 else None
+    made: dict[int, list[Variation]] = {}
+    doubtful = 0
+    with (progress or Progress()).task("varying rows", total=len(read)) as advance:
+        for value in dict.fromkeys(labels):
+            rows = [row for row in read if labels[row] == value]
+            told = _told(writer, label, value)
+            for start in range(0, len(rows), BATCH):
+                some = rows[start:start + BATCH]
+                found = writer.vary_many([read[row] for row in some], n * (SPARE if judge else 1), seed=seed, **told,
+                                         **asked)
+                for row, own in zip(some, found, strict=True):
+                    taken = judge.predict([one.text for one in own]) if judge else [value] * len(own)
+                    kept = [one for one, by in zip(own, taken, strict=True) if by == value]
+                    doubtful += len(own) - len(kept)
+                    made[row] = kept[:n]
+                advance(len(some))
+    rows = [row for row in sorted(made) for _ in made[row]]
+    new = frame.iloc[rows].copy()
+    new[text] = [own.text for row in sorted(made) for own in made[row]]
+    whole = pd.concat([frame.assign(**{VARIED_FROM: ""}),
+                       new.assign(**{VARIED_FROM: [str(row + 1) for row in rows]})], ignore_index=True)
+    return Augmented(whole, n * len(frame), left, doubtful)
+
+
+def _read(writer: Writer, cells: Sequence[str], column: str) -> tuple[dict[int, str], dict[int, str]]:
+    """By row the texts as the corpus reader takes them, and of the other rows why there is none."""
+    read, left = {}, {}
+    for row, cell in enumerate(cells):
+        post = to_post({column: cell}, Columns(text=column), "table", f"row {row + 1}", Ids("table"))
+        if isinstance(post, Rejected):
+            left[row + 1] = post.reason
+            continue
+        tokens = len(writer.tokenizer.encode(post.text))
+        if tokens > writer.max_length:
+            left[row + 1] = f"it has {tokens} tokens, and the model was trained on at most {writer.max_length}"
+        else:
+            read[row] = post.text
+    return read, left
+
+
+def _told(writer: Writer, label: str, value: str) -> dict[str, Any]:
+    """How the model is asked for a label that it knows."""
+    name = f"{label}={value}"
+    near = tuple(own["name"] for own in writer.constraints if own.get("label") == name and own["kind"] == "near")
+    return {"label": name if name in writer.labels else None, "conditions": Conditions(constraints=near) if near
+            else ANY}

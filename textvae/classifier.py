@@ -1,0 +1,38 @@
+"""Which label a text has, told by its words: apart from every generator."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Classifier:
+    """Logistic regression on words and pairs of words, each by tf-idf.
+
+    Args:
+        texts: Real texts.
+        labels: The label of each, of at least two.
+        seed: Of the solver.
+
+    Reference: the baseline of Wang & Manning 2012, section 2.2, with tf-idf in place of log-count ratios.
+
+    Example:
+        >>> judge = Classifier(["good food", "good staff", "bad food", "bad staff"], ["+", "+", "-", "-"], seed=1)
+        >>> judge.predict(["a good place", "a bad place"]).tolist()
+        ['+', '-']
+    """
+
+    def __init__(self, texts: Sequence[str], labels: Sequence[Any] | np.ndarray, *, seed: int) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        self._model: Any = make_pipeline(
+            TfidfVectorizer(token_pattern=r"(?u)\w+|[^\w\s]", ngram_range=(1, 2), sublinear_tf=True),
+            LogisticRegression(C=4.0, max_iter=1000, class_weight="balanced", random_state=seed))
+        self._labels = np.asarray(labels)
+        self._model.fit(list(texts), self._labels)
+
+    def predict(self, texts: Sequence[str]) -> np.ndarray:
+        """The label that it takes each text to have, [texts], of the kind that it was given."""
+        return np.asarray(self._model.predict(list(texts))) if len(texts) else self._labels[:0]

@@ -1,0 +1,65 @@
+"""augment: a labelled table made larger."""
+
+from pathlib import Path
+
+import click
+
+from textvae.cli import options
+
+
+@click.command()
+@options.pipeline
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--text", metavar="COLUMN", required=True, help="The column with the texts.")
+@click.option("--label", metavar="COLUMN", default="", help="The column with the labels, which variations keep.")
+@click.option("--columns", metavar="A,B,...", default="", help="Names of the columns, where a CSV file has no header.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+              help="Variations per row.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE",
+              help="Where the table goes; its ending says whether as CSV, JSON Lines or Parquet.")
+@click.option("--raw", is_flag=True, help="Leave cells as they are that a spreadsheet would compute.")
+@options.strength
+@options.temperature
+@options.sampler
+@options.seed
+@options.of_run
+@options.device
+@options.store
+@options.as_json
+def augment(pipeline: str, table: Path, text: str, label: str, columns: str, count: int, output: Path, raw: bool,
+            strength: float, temperature: float, sampler: str, seed: int, run: int | None, device: str, store: Path,
+            as_json: bool) -> None:
+    """Add variations of every row to TABLE, a small labelled CSV, JSON Lines or Parquet file.
+
+    All rows stay, then come the variations; the column varied_from says which row each was made of. With --label, a
+    variation is only kept where a classifier trained on TABLE takes it to have its row's label.
+
+    \b
+    Example:
+        textvae augment quickstart rows.csv --text text --label mood -n 2 -o more.csv
+    """
+    from textvae import frames
+    from textvae.augment import augment as enlarge
+    from textvae.cli.bars import watcher
+    from textvae.cli.console import say, say_json, tell
+    from textvae.cli.write import opened, writable
+
+    writable(output)
+    names = tuple(columns.split(",")) if columns else ()
+    frame, rejected = frames.read(table, names)
+    for row in rejected:
+        tell(f"left out: {row.source}: {row.reason}")
+    writer = opened(pipeline, store, run, device)
+    done = enlarge(writer, frame, text=text, label=label, n=count, seed=seed, strength=strength,
+                   temperature=temperature, sampler=sampler, progress=watcher())
+    for number, why in done.left.items():
+        tell(f"not varied, row {number}: {why}")
+    if changed := frames.write(done.frame, output, raw=raw, header=not names):
+        tell(f"{changed:,} cells that a spreadsheet would compute were given an apostrophe; --raw leaves them")
+    told = {"rows": len(frame), "variations": done.written, "asked": done.asked, "other_label": done.doubtful,
+            "not_varied": len(done.left), "file": str(output)}
+    if as_json:
+        say_json(told)
+    else:
+        say(f"{output}: {len(frame):,} rows and {done.written:,} variations, of {done.asked:,} asked for"
+            + (f"; {done.doubtful:,} left out for another label" if label else ""))

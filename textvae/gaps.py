@@ -1,0 +1,92 @@
+"""Fill the gaps of a text: what is given stays as it is, and the model writes what stands between."""
+
+import re
+
+import numpy as np
+
+from textvae.decoding import END, Sampling, Steering
+from textvae.errors import InputError, TextvaeError
+from textvae.seeds import child
+from textvae.writer import CANDIDATES, TEMPERATURE, Found, Variation, Writer
+
+GAP = re.compile(r"_{3,}")
+LONGEST = 4  # tokens of a gap: a word in pieces, or a few short words
+ROUNDS = 3  # the first reads the text without its gaps, the others what the round before put in
+
+
+def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: float = TEMPERATURE) -> Found:
+    """Write a text's gaps.
+
+    The text is read without its gaps, latents are drawn around it, and decoded with every given token forced; then the
+    likeliest are read and decoded again, so that the gaps are written by a latent that knows the whole text.
+
+    Args:
+        writer: Whose model reads and writes.
+        text: A text with ``___``, three underscores or more, for each gap of one to ``LONGEST`` tokens.
+        n: Fillings; fewer come back where the model finds no more.
+        seed: The same seed writes the same.
+        temperature: Of nucleus sampling; 0 is greedy.
+
+    Returns:
+        The likeliest first, after those that repeat or invent words.
+
+    Raises:
+        InputError: The text has no gap, nothing but gaps, or is longer than the model was trained on.
+    """
+    if n < 1:
+        raise TextvaeError(f"cannot fill a text in {n} ways", "give -n a number from 1")
+    parts = GAP.split(text.strip())
+    if len(parts) < 2 or not any(part.strip() for part in parts):
+        raise InputError(f"there is no gap to fill in {text!r}" if len(parts) < 2 else "there is nothing but gaps",
+                         "write ___ for each gap in a text")
+    given = [writer.tokenizer.encode(part.rstrip() if i + 1 < len(parts) else part) for i, part in enumerate(parts)]
+    room = writer.max_length - sum(map(len, given)) - (len(parts) - 1)
+    if room < 0:
+        raise InputError(f"the text has {sum(map(len, given))} tokens and {len(parts) - 1} gaps, and this model was "
+                         f"trained on at most {writer.max_length}", "give it sentence by sentence")
+    rng = np.random.default_rng(child(seed, "complete"))
+    count = n * CANDIDATES
+    spaced = any(piece.startswith(" ") for piece in writer.tokenizer.pieces)
+    sources = writer.ids([" ".join(" ".join(parts).split())])
+    found: dict[str, Variation] = {}
+    written = 0
+    for _ in range(ROUNDS):
+        q = writer.posterior([sources[i % len(sources)] for i in range(count)])
+        template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
+        sequences, log_probs = writer.write(writer.code(writer.draw(q, rng)), Sampling("nucleus", temperature), rng,
+                                            Steering(barred=(END,)), template)
+        written += count
+        for ids, row, log_prob in zip(sequences, template, log_probs, strict=True):
+            filled = _filled(writer, parts, ids, row[:len(ids)], spaced)
+            if filled and (filled not in found or found[filled].log_prob < log_prob):
+                found[filled] = Variation(text, filled, 0.0, float(log_prob), {}, seed, writer.run)
+        best = sorted(found.values(), key=lambda own: (writer.flaws(own.text), -own.log_prob))[:n]
+        known = [np.array(ids, np.int32) for ids in writer.tokenizer.encode_many([own.text for own in best])]
+        sources = [ids for ids in known if len(ids) <= writer.max_length] or sources
+    return Found(best, written, {"a gap with words in it": written - len(found)} if len(best) < n else None)
+
+
+def _template(given: list[list[int]], longest: int, room: int, rng: np.random.Generator) -> np.ndarray:
+    """The given tokens with gaps of random lengths between them, -1 each, and the end: int32 [longest + 1]."""
+    row: list[int] = []
+    for i, ids in enumerate(given):
+        if i:
+            own = int(rng.integers(1, min(LONGEST, 1 + room) + 1))
+            room -= own - 1
+            row += [-1] * own
+        row += ids
+    return np.array([*row, *[END] * (longest + 1 - len(row))], np.int32)
+
+
+def _filled(writer: Writer, parts: list[str], ids: np.ndarray, template: np.ndarray, spaced: bool) -> str:
+    """The text with what was written in its gaps; empty where that is no word of its own."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (template < 0).astype(int), [0]])))
+    filled = parts[0]
+    for (start, end), before, after in zip(edges.reshape(-1, 2), parts, parts[1:], strict=False):
+        own = writer.tokenizer.decode([int(token) for token in ids[start:end]])
+        # A word piece without its space would go on with the word before.
+        glued = spaced and before and writer.tokenizer.pieces[int(ids[start])].startswith(" ") != (before[-1:] == " ")
+        if not any(char.isalnum() for char in own) or "\n" in own or glued:
+            return ""
+        filled += own.strip() + after
+    return filled
