@@ -231,9 +231,13 @@ class Decoder:
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
             logits, state = self.network.step(last, z, list(state))
-            chosen = pick(steer(logits, ids), ops.take(uniform, t, axis=1), options)
-            if given:
+            led_logits = steer(logits, ids)
+            if given:  # a text whose end is given has it nowhere else
                 own = ops.take(inputs["template"], t, axis=1)
+                never = ops.where(inputs["template"][:, -1] < 0, 0.0, -1e9)
+                led_logits = led_logits + never[:, None] * ops.one_hot(END, barred.shape[0], dtype="float32")
+            chosen = pick(led_logits, ops.take(uniform, t, axis=1), options)
+            if given:
                 chosen = ops.where(own < 0, chosen, own)
             chosen = ops.where(done, PAD, chosen)
             probability = ops.take_along_axis(ops.softmax(logits), chosen[:, None], axis=-1)[:, 0]

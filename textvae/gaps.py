@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from textvae.decoding import END, Sampling, Steering
+from textvae.decoding import END, Sampling
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.writer import CANDIDATES, TEMPERATURE, Found, Variation, Writer
@@ -54,7 +54,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
         q = writer.posterior([sources[i % len(sources)] for i in range(count)])
         template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
         sequences, log_probs = writer.write(writer.code(writer.draw(q, rng)), Sampling("nucleus", temperature), rng,
-                                            Steering(barred=(END,)), template)
+                                            template=template)
         written += count
         for ids, row, log_prob in zip(sequences, template, log_probs, strict=True):
             filled = _filled(writer, parts, ids, row[:len(ids)], spaced)

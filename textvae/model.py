@@ -43,6 +43,7 @@ class Model:
         self._importance = Compiled(self.network, self.network.importance)
         self._prior = Compiled(self.network, self.network.prior_sample)
         self._score = Compiled(self.network, self.network.score)
+        self._token_nats = Compiled(self.network, self.network.token_nats)
         self._score_samples = Compiled(self.network, self.network.score_samples, jit=True)
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -115,6 +116,23 @@ class Model:
         strengths = np.broadcast_to(np.asarray(strength, np.float32).reshape(-1, 1), (count, 1))
         return np.asarray(self._draw.run(**q, noise=noise, strength=np.array(strengths)))
 
+    def mixed(self, z: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+        """Latents between pairs of them, float32 [n, latent]: ``z`` at share 0, ``other`` at 1, as widely spread.
+
+        Gaussian ones are added so that their variance stays (a spherical mixture); on a sphere they stay on it; of
+        discrete ones a share is taken from the other.
+        """
+        settings = self.network.settings
+        if settings["posterior"] == "categorical":
+            own = np.random.default_rng(len(z)).random((len(z), settings["latent"], 1)) >= share
+            shape = (len(z), settings["latent"], -1)
+            return np.where(own, z.reshape(shape), other.reshape(shape)).reshape(z.shape)
+        between = np.sqrt(1 - share**2) * z + share * other
+        if settings["posterior"] == "vmf":
+            between *= np.linalg.norm(other, axis=1, keepdims=True) / np.maximum(
+                np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
+        return np.asarray(between, np.float32)
+
     def nats(self, q: dict[str, np.ndarray], z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """KL(q(z|x) || p(z)), float64 [n, latent], or [n, 1] where the dimensions share it; ``z`` drawn from ``q``."""
         return np.asarray(self._nats.run(**q, z=z, label=self._labels(label, len(z))), np.float64)
@@ -159,6 +177,20 @@ class Model:
             arrays = batching.teacher_forced([sequences[i] for i in rows], width)
             nats[rows] = self._score.run(decoder=arrays["decoder"], target=arrays["target"], code=code[rows])
         return nats
+
+    def token_nats(self, sequences: Sequence[np.ndarray], z: np.ndarray, label: np.ndarray | None = None
+                   ) -> list[np.ndarray]:
+        """-log p(x|z) in nats of every token and of the end, float32 [tokens + 1] each; arguments as ``score``'s."""
+        from textvae.nn import batching
+
+        code = self.code(z, label)
+        found: list[Any] = [None] * len(sequences)
+        for rows, width in batching.plan(np.array([len(ids) for ids in sequences], np.int64), BATCH // 4):
+            arrays = batching.teacher_forced([sequences[i] for i in rows], width)
+            nats = self._token_nats.run(decoder=arrays["decoder"], target=arrays["target"], code=code[rows])
+            for row, own in zip(rows, np.asarray(nats), strict=True):
+                found[row] = own[:len(sequences[row]) + 1]
+        return found
 
     def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
         """-log p(x|z) in nats of one sequence under many codes, float64 [samples]."""

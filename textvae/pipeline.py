@@ -48,7 +48,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
     Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=4),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=5),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and

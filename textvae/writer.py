@@ -1,27 +1,29 @@
 """Write with a trained sequence VAE: vary, sample, interpolate."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from textvae import moves, ranking
 from textvae.conditions import Conditions
 from textvae.constraints import Region, move_inside
 from textvae.data import Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
 from textvae.model import Model
+from textvae.ranking import Candidate
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
 from textvae.text.lexicon import Lexicon, repeated
 
-# Chosen by reading variations of the 18F blog: at 1 and 0.7, long sentences lost more of their subject.
-STRENGTH, TEMPERATURE = 0.7, 0.6
+STRENGTH, TEMPERATURE = 0.35, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
+FREELY = 4  # one in so many candidates is given none of the source's words
 NARROW = 0.8  # factor on the spread around a region's centre, for each round of samples
 ANY = Conditions()
 UNENDED, SAME, AGAIN = "an end", "a difference from the source", "a difference from the others"  # in ``Found.failed``
@@ -118,10 +120,11 @@ class Writer(Model):
                   conditions: Conditions = ANY) -> list[Found]:
         """Write variations of each text.
 
-        Latents are drawn around each text's posterior mean and decoded, eight for each that is wanted. What equals
-        the source or another candidate, or has no end, is left out, and so is what fails a condition. Of the rest
-        those are kept that repeat no words and invent none, and then those that are both fluent (``log_prob``) and
-        near to the source (``distance``), each measured against the other candidates. Where too few are left, latents
+        Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
+        source's words are given, and the decoder chooses what stands between; the others are decoded freely (see
+        ``textvae.moves``). What equals the source or another candidate, or has no end, is left out, and so is what
+        fails a condition. Of the rest those are kept that repeat no words and invent none, and of these the fluent ones
+        that are close to the source and unlike each other (see ``textvae.ranking``). Where too few are left, latents
         are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to the words
         that it must have.
 
@@ -129,7 +132,7 @@ class Writer(Model):
             texts: The sources.
             n: Variations of each; fewer come back where the model can't find as many.
             seed: The same seed writes the same.
-            strength: How far to draw, in posterior standard deviations.
+            strength: How far to go: 0 reconstructs, at 0.5 latents are drawn from the posterior, at 1 from the prior.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
             label: What the decoder is told to write, of the labels that the network was trained with.
@@ -143,8 +146,11 @@ class Writer(Model):
         options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
         regions = self._regions(conditions, seed)
         self.label_places(label, 0)
-        q = self.posterior(self.ids(texts))
-        found: list[dict[str, _Candidate]] = [{} for _ in texts]
+        if not 0 <= strength <= 1:
+            raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
+        sources = self.ids(texts)
+        q = self.posterior(sources)
+        found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
         for attempt in range(ROUNDS):
@@ -153,14 +159,18 @@ class Writer(Model):
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
             owners = np.repeat(short, CANDIDATES * n)
-            z = self.draw({name: values[owners] for name, values in q.items()}, rng, strength * WIDEN**attempt)
+            spread, share = moves.reach(strength, attempt, WIDEN)
+            places = self.label_places(label, len(owners))
+            z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
+            z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
-            code = self.code(z, self.label_places(label, len(z)))
-            sequences, log_probs = self.write(code, options, rng, steering.harder(attempt))
+            template = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
+            sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             latents = self.posterior(sequences)["mean"]
+            nats = self.token_nats(sequences, latents, places)
             written[short] += CANDIDATES * n
-            for owner, ids, text, log_prob, latent in zip(owners, sequences, self.texts(sequences), log_probs, latents,
-                                                          strict=True):
+            for owner, ids, text, own, latent in zip(owners, sequences, self.texts(sequences), nats, latents,
+                                                     strict=True):
                 fails = [*conditions.failed(text), *_outside(regions, latent)]
                 if not text or len(ids) >= self.max_length:
                     fails.append(UNENDED)
@@ -170,15 +180,27 @@ class Writer(Model):
                     fails.append(AGAIN)
                 failed[owner].update(fails)
                 if not fails:
-                    found[owner][_folded(text)] = _Candidate(text, float(log_prob), latent, self.flaws(text))
-        return [Found(self._best(source, centre, list(own.values()), n, seed, regions), int(count), fails)
+                    found[owner][_folded(text)] = Candidate(
+                        text, -float(own.mean()), ranking.seam(ids, own, sources[owner]), latent, self.flaws(text))
+        return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _best(self, source: str, centre: np.ndarray, found: list["_Candidate"], n: int, seed: int,
-              regions: dict[str, Region]) -> list[Variation]:
+    def _templates(self, sources: Sequence[np.ndarray], strength: float, rng: np.random.Generator,
+                   never: Collection[int]) -> np.ndarray:
+        """One in ``FREELY`` blank, the others with about this share of the words open: int32 [sources, longest + 1]."""
+        shares = strength * rng.uniform(0.5, 1.5, len(sources))
+        spaced = any(piece.startswith(" ") for piece in self.tokenizer.pieces)
+        return np.stack([
+            moves.opened(ids, [not spaced or not i or self.tokenizer.pieces[token].startswith(" ")
+                               for i, token in enumerate(ids)], share, self.max_length, rng, never)
+            if number % FREELY else moves.blank(self.max_length)
+            for number, (ids, share) in enumerate(zip(sources, shares, strict=True))])
+
+    def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
+              regions: dict[str, Region], strength: float) -> list[Variation]:
         distances = np.array([np.linalg.norm(one.latent - centre) for one in found])
-        appeal = _standardised(np.array([one.log_prob for one in found])) - _standardised(distances)
-        order = sorted(range(len(found)), key=lambda i: (found[i].flaws, -appeal[i]))[:n]
+        order = ranking.best(found, source, distances, n, strength=strength,
+                             counts=self.lexicon.counts if self.lexicon else {})
         return [Variation(source, found[i].text, float(distances[i]), found[i].log_prob,
                           self._squared(found[i].latent, regions), seed, self.run) for i in order]
 
@@ -255,14 +277,6 @@ class Writer(Model):
         return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    text: str
-    log_prob: float
-    latent: np.ndarray
-    flaws: int
-
-
 def _trained(name: str) -> str:
     return f"constraint {name!r}"
 
@@ -270,10 +284,6 @@ def _trained(name: str) -> str:
 def _outside(regions: dict[str, Region], latent: np.ndarray) -> list[str]:
     """The regions that a latent lies outside of."""
     return [name for name, region in regions.items() if not region.holds(latent)]
-
-
-def _standardised(values: np.ndarray) -> np.ndarray:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-6)) if len(values) else values
 
 
 def _folded(text: str) -> str:

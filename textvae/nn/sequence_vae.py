@@ -301,6 +301,11 @@ class SequenceVAE(Network):
         """
         return self._reconstruction(self._outputs(self.embedding(inputs["decoder"]), inputs["code"], False), inputs)
 
+    def token_nats(self, inputs: dict[str, Any]) -> Any:
+        """-log p(x|z) in nats of every token and of the end, float32 [batch, time + 1]; inputs as ``score``'s."""
+        outputs = self._outputs(self.embedding(inputs["decoder"]), inputs["code"], False)
+        return keras.losses.sparse_categorical_crossentropy(inputs["target"], self._logits(outputs), from_logits=True)
+
     def score_samples(self, inputs: dict[str, Any]) -> Any:
         """-log p(x|z) in nats of one sequence under many latents: the samples of an importance-weighted bound.
 

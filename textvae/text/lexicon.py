@@ -1,6 +1,7 @@
 """The words that a corpus is written in, to tell invented ones apart."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
@@ -24,13 +25,13 @@ class Lexicon:
         self._texts = texts
 
     @cached_property
-    def words(self) -> frozenset[str]:
-        """Every word, case folded."""
-        return frozenset(word for text in self._texts for word in WORD.findall(text.casefold()))
+    def counts(self) -> Counter[str]:
+        """How often each word is met, case folded."""
+        return Counter(word for text in self._texts for word in WORD.findall(text.casefold()))
 
     def invented(self, text: str) -> list[str]:
         """The words of a text that the corpus does not have, in order."""
-        return [word for word in WORD.findall(text.casefold()) if word not in self.words]
+        return [word for word in WORD.findall(text.casefold()) if word not in self.counts]
 
 
 def whole(phrase: str) -> re.Pattern[str]:

@@ -1,0 +1,71 @@
+"""Templates that open a part of a text, and latents between posterior and prior."""
+
+import networks
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textvae import moves
+from textvae.decoding import END, Sampling
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.floats(0, 1), st.integers(0, 3), st.integers(0, 99))
+def test_a_template_keeps_all_but_a_share_of_the_words(begins, share, spare, seed):
+    ids = np.arange(10, 10 + len(begins), dtype=np.int32)
+    longest = len(ids) + spare
+    row = moves.opened(ids, [True, *begins[1:]], share, longest, np.random.default_rng(seed))
+    assert row.dtype == np.int32 and row.shape == (longest + 1,)
+    count = sum([True, *begins[1:]])
+    wanted = max(1, round(share * count))
+    if wanted == count:
+        assert (row == -1).all()
+        return
+    kept = row[(row != -1) & (row != END)]
+    assert row[-1] == END and (np.diff(kept) > 0).all() and set(kept.tolist()) <= set(ids.tolist())
+    words = np.cumsum([True, *begins[1:]]) - 1
+    gone = {int(words[i]) for i in range(len(ids)) if ids[i] not in kept}
+    assert len(gone) == wanted and not any(words[i] in gone for i in range(len(ids)) if ids[i] in kept)
+    assert (row == -1).any()
+
+
+def test_words_that_may_not_be_written_are_open():
+    ids = np.arange(10, 20, dtype=np.int32)
+    for seed in range(20):
+        row = moves.opened(ids, [True] * 10, 0.1, 12, np.random.default_rng(seed), never=(11, 15, 18))
+        assert not {11, 15, 18} & set(row.tolist()) and {10, 12, 13, 14, 16, 17, 19} <= set(row.tolist())
+
+
+def test_given_tokens_are_written_and_the_end_stands_where_it_is_given():
+    writer = networks.writer()
+    ids = writer.ids(["the cat sat on the mat"])[0]
+    rng = np.random.default_rng(1)
+    template = np.stack([moves.opened(ids, [True] * 6, 0.4, 9, rng) for _ in range(40)] + [moves.blank(9)] * 40)
+    z = rng.standard_normal((80, 3)).astype(np.float32)
+    written, _ = writer.write(z, Sampling("temperature", 1.0), rng, template=template)
+    for own, row in zip(written[:40], template, strict=False):
+        length = int(np.flatnonzero(row == END)[0])
+        given = row[:length] >= 0
+        assert len(own) == length and (own[given] == row[:length][given]).all()
+    assert len({len(own) for own in written[40:]}) > 1
+
+
+@pytest.mark.parametrize("family", [{}, {"posterior": "vmf"}, {"posterior": "categorical", "categories": 4}])
+def test_latents_go_over_from_one_to_the_other(family):
+    writer = networks.writer(**family)
+    rng = np.random.default_rng(1)
+    q = writer.posterior(writer.ids(["the cat sat on the mat"] * 4000))
+    z, other = writer.draw(q, rng), writer.prior(4000, rng)
+    assert writer.mixed(z, other, 0.0) == pytest.approx(z, abs=1e-5)
+    assert writer.mixed(z, other, 1.0) == pytest.approx(other, abs=1e-5)
+    between = writer.mixed(z, other, 0.6)
+    if not family:
+        one, two = other[:2000], other[2000:]
+        assert writer.mixed(one, two, 0.6).std(axis=0) == pytest.approx(1.0, abs=0.1)
+    elif family["posterior"] == "vmf":
+        assert np.linalg.norm(between, axis=1) == pytest.approx(1.0, abs=1e-4)
+    else:
+        parts = between.reshape(4000, 3, 4)
+        from_other = (parts == other.reshape(4000, 3, 4)).all(axis=2)
+        assert (from_other | (parts == z.reshape(4000, 3, 4)).all(axis=2)).all() and from_other.mean() > 0.55

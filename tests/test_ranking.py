@@ -1,0 +1,43 @@
+"""Which candidates are kept."""
+
+import numpy as np
+
+from textvae.ranking import Candidate, best
+
+
+def candidate(text, log_prob=-1.0, seam=2.0, flaws=0):
+    return Candidate(text, log_prob, seam, np.zeros(2, np.float32), flaws)
+
+
+def kept(found, n, strength=0.35, distances=None, counts=None):
+    places = best(found, "the cat sat on the mat", np.ones(len(found)) if distances is None else distances, n,
+                  strength=strength, counts=counts or {})
+    return [found[i].text for i in places]
+
+
+def test_flaws_come_last():
+    found = [candidate("the the cat", flaws=1), candidate("the dog sat", flaws=0), candidate("the zzz sat", flaws=2)]
+    assert kept(found, 3) == ["the dog sat", "the the cat", "the zzz sat"] and kept(found, 1) == ["the dog sat"]
+    assert kept([], 3) == []
+
+
+def test_fluent_and_close_ones_come_first():
+    same = "the dog sat on the mat"
+    assert kept([candidate(same, -3.0), candidate(same + " x", -0.5)], 1) == [same + " x"]
+    assert kept([candidate(same, seam=9.0), candidate(same + " x", seam=1.0)], 1) == [same + " x"]
+    assert kept([candidate("a bird flew"), candidate(same)], 1) == [same]
+    assert kept([candidate(same), candidate(same)], 1, distances=np.array([2.0, 1.0])) == [same]
+    # At full strength closeness counts for nothing.
+    assert kept([candidate("a bird flew", -0.9), candidate(same, -1.0)], 1, strength=1.0) == ["a bird flew"]
+
+
+def test_the_second_is_unlike_the_first():
+    found = [candidate("the cat sat on the hat"), candidate("the cat sat on the bat"),
+             candidate("my old cat sat there")]
+    assert kept(found, 2, strength=0.9) == ["the cat sat on the hat", "my old cat sat there"]
+
+
+def test_rare_words_count_more():
+    counts = {"the": 1000, "on": 800, "sat": 50, "cat": 5, "mat": 4, "dog": 5}
+    found = [candidate("the dog ran on the road"), candidate("his cat hates mat")]
+    assert kept(found, 1, counts=counts) == ["his cat hates mat"]

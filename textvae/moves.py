@@ -1,0 +1,79 @@
+"""From a text to latents and templates that variations of it are decoded from: near to the text, or far."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from textvae.decoding import END
+
+SPAN = 0.5  # chance that an opened stretch of a text goes on for another word: two words on average
+STRETCH = (-1, 0, 0, 1)  # tokens that an opened stretch is written with, more than it had; by equal chance
+
+
+def reach(strength: float, attempt: int, widen: float) -> tuple[float, float]:
+    """How far to draw: the factor on the posterior's spread, and the share of the prior in what is drawn.
+
+    Up to a strength of a half the posterior is widened from its mean to its whole spread; from there on draws go over
+    to the prior, which 1 stands for.
+
+    Example:
+        >>> reach(0.0, 0, 1.3), reach(0.25, 0, 1.3), reach(0.5, 0, 1.3), reach(1.0, 0, 1.3)
+        ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 1.0))
+    """
+    return min(2.0 * strength, 1.0) * widen**attempt, max(2.0 * strength - 1.0, 0.0)
+
+
+def blank(longest: int) -> np.ndarray:
+    """The template of a text that nothing is given of: int32 [longest + 1]."""
+    return np.full(longest + 1, -1, np.int32)
+
+
+def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, rng: np.random.Generator,
+           never: Collection[int] = ()) -> np.ndarray:
+    """A template that keeps most of a text and leaves some stretches of words to be chosen.
+
+    Args:
+        ids: The text's tokens, int32 [tokens].
+        begins: Whether a word begins at each.
+        share: Of the words that are open, from 0 to 1; one at least.
+        longest: Most tokens of a text.
+        rng: Draws which.
+        never: Tokens whose words are open in any case.
+
+    Returns:
+        int32 [longest + 1]: given tokens, -1 where one is to be chosen, and the end; a blank one where all are open.
+
+    Example:
+        >>> opened(np.array([7, 8, 9]), [True] * 3, 0.3, 5, np.random.default_rng(3)).tolist()
+        [7, -1, 9, 2, 2, 2]
+    """
+    word = np.cumsum(begins) - (1 if len(begins) and begins[0] else 0)
+    count = int(word[-1]) + 1
+    free = np.zeros(count, bool)
+    free[word[np.isin(ids, list(never))]] = True
+    wanted = max(1, round(share * count), int(free.sum()))
+    if wanted >= count:
+        return blank(longest)
+    while free.sum() < wanted:
+        place = int(rng.integers(count))
+        free[place] = True
+        while place + 1 < count and free.sum() < wanted and rng.random() < SPAN:
+            place += 1
+            free[place] = True
+    row: list[int] = []
+    room = longest - len(ids)
+    place = 0
+    while place < len(ids):
+        if not free[word[place]]:
+            row.append(int(ids[place]))
+            place += 1
+            continue
+        last = place
+        while last < len(ids) and free[word[last]]:
+            last += 1
+        more = min(int(rng.choice(STRETCH)), room)
+        size = max(last - place + more, 1)
+        room -= size - (last - place)
+        row += [-1] * size
+        place = last
+    return np.array([*row, *[END] * (longest + 1 - len(row))], np.int32)

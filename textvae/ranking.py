@@ -1,0 +1,107 @@
+"""Which of many candidates are kept: fluent ones that are close to the source and unlike each other."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from textvae.decoding import BEGIN, END
+from textvae.text.lexicon import WORD
+
+# Chosen by reading and measuring variations of 60 Yelp reviews that no number is reported of: with less weight on
+# closeness, long sentences lost their subject; with more likeness allowed, one word changed in all five.
+CLOSE = 3.0  # weight of closeness beside fluency, at strength 0
+UNLIKE = 2.0  # weight of the likeness to what is kept already, from 0 to 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A text that could be kept.
+
+    Args:
+        text: It.
+        log_prob: Nats per token under the model, given its own latent.
+        seam: Nats of its least likely step that the source has not, see ``seam``.
+        latent: Its own posterior mean, float32 [latent].
+        flaws: How often it repeats itself, and how many words it invents.
+    """
+
+    text: str
+    log_prob: float
+    seam: float
+    latent: np.ndarray
+    flaws: int
+
+
+def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int, *, strength: float,
+         counts: Mapping[str, int]) -> list[int]:
+    """Choose by maximal marginal relevance (Carbonell & Goldstein 1998): the appealing, less what is like it already.
+
+    Args:
+        found: Candidates.
+        source: What they are variations of.
+        distances: L2 from the source's posterior mean, float [candidates].
+        n: How many to keep.
+        strength: From 0 to 1: how little closeness to the source counts beside fluency.
+        counts: How often the corpus has each word, case folded: rare words count more.
+
+    Returns:
+        Places of those to keep: those with the fewest flaws first, and of these the most appealing.
+    """
+    words = [Counter(WORD.findall(one.text.casefold())) for one in found]
+    own = Counter(WORD.findall(source.casefold()))
+    total = sum(counts.values()) + 1
+    kept = np.array([likeness(own, other, counts, total) for other in words])
+    closeness = (_standardised(kept) - _standardised(distances)) / 2
+    fluency = _standardised(np.array([one.log_prob for one in found])) - _standardised(
+        np.array([one.seam for one in found]))
+    appeal = fluency + CLOSE * (1 - strength) * closeness
+    chosen: list[int] = []
+    left = list(range(len(found)))
+    while left and len(chosen) < n:
+        fewest = min(found[i].flaws for i in left)
+        again = {i: max((likeness(words[i], words[j], counts, total) for j in chosen), default=0.0) for i in left
+                 if found[i].flaws == fewest}
+        place = max(again, key=lambda i: appeal[i] - UNLIKE * again[i])
+        chosen.append(place)
+        left.remove(place)
+    return chosen
+
+
+def seam(ids: np.ndarray, nats: np.ndarray, source: np.ndarray) -> float:
+    """How unlikely a text's worst step is, of those from one token to the next that its source does not have.
+
+    What a text keeps of its source may be rare, and is right; where it leaves the source and comes back, it must fit.
+
+    Args:
+        ids: The text's tokens, int32 [tokens].
+        nats: Of each and of the end, float32 [tokens + 1].
+        source: The source's tokens, int32 [tokens].
+
+    Example:
+        >>> seam(np.array([5, 9, 7]), np.array([8.0, 2.0, 3.0, 1.0]), np.array([5, 6, 7]))
+        3.0
+    """
+    known = set(pairwise([BEGIN, *source.tolist(), END]))
+    steps = pairwise([BEGIN, *ids.tolist(), END])
+    return max((float(cost) for step, cost in zip(steps, nats, strict=True) if step not in known), default=0.0)
+
+
+def likeness(one: Counter[str], two: Counter[str], counts: Mapping[str, int], total: int) -> float:
+    """The share of words that two texts have in common, each weighted by its rarity: 0 to 1.
+
+    Example:
+        >>> likeness(Counter(["a", "cat"]), Counter(["a", "dog"]), {"a": 98, "cat": 1, "dog": 1}, 100) < 0.1
+        True
+    """
+    def weight(words: Counter[str]) -> float:
+        return sum(number * float(np.log((total + 1) / (counts.get(word, 0) + 1))) for word, number in words.items())
+
+    larger = max(weight(one), weight(two))
+    return weight(one & two) / larger if larger > 0 else float(one == two)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    return np.asarray((values - values.mean()) / (values.std() + 1e-6)) if len(values) else values
