@@ -3,7 +3,7 @@
     python -m benchmarks training            writes benchmarks/results/training.json
     python -m benchmarks sampling --quick    a minute's check, printed and not kept
     python -m benchmarks all                 every one of them, then the table
-    python -m benchmarks table               writes docs/performance.md from the results' files
+    python -m benchmarks table               writes the tables of docs/ from the results' files
     python -m benchmarks check               fails where training lost 30% of its ratio to its yardstick (for CI)
     python -m benchmarks check --record      measures that ratio anew
 
@@ -77,7 +77,8 @@ def main() -> None:
         if given.name == "table" or (given.name == "all" and not given.quick):
             page.PAGE.write_text(page.text(), encoding="utf-8")
             page.TRAINING.write_text(page.training(page.TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
-            print(page.PAGE, page.TRAINING, sep="\n")
+            page.VARIATIONS.write_text(page.variations(page.VARIATIONS.read_text(encoding="utf-8")), encoding="utf-8")
+            print(page.PAGE, page.TRAINING, page.VARIATIONS, sep="\n")
     except TextvaeError as error:
         sys.exit(f"error: {error}")
 

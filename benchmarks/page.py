@@ -12,6 +12,7 @@ from textvae.errors import TextvaeError
 PAGE = ROOT / "docs" / "performance.md"
 TRAINING = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- measured: python -m benchmarks table -->\n", "<!-- end -->\n"
+VARIATIONS = ROOT / "docs" / "variations.md"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
@@ -65,9 +66,32 @@ def training(page: str, results: Path = RESULTS) -> str:
     return _between(page, BEGIN_REMEDIES, _remedies(json.loads(path.read_text(encoding="utf-8"))))
 
 
+def variations(page: str, results: Path = RESULTS) -> str:
+    """docs/variations.md with a new table between its marks.
+
+    Args:
+        page: The page as it is.
+        results: Folder of the files that ``benchmarks/variations.py`` wrote.
+    """
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("variations-*.json"))]
+    return _between(page, BEGIN, [line for own in found for line in _ways(own)])
+
+
+def _ways(record: dict[str, Any]) -> list[str]:
+    rows = [("", "strength", "content kept", "diversity", "perplexity, of the sources'", "came", "identical",
+             "of the training texts", "all five differ")]
+    for name, amounts in record["ways"].items():
+        rows += [(name, f"**{amount}**" if name == "textvae" and float(amount) == record["default"] else amount,
+                  estimate(own["content"]), estimate(own["diversity"]), number(own["to_real"]),
+                  *(f"{value:.1%}" for value in (own["came"], *(own[name]["value"] for name in (
+                      "identical", "of_training", "all_distinct"))))) for amount, own in amounts.items()]
+    return [f"`{record['pipeline']}`, {record['sources']} sources; two different sources have a content of "
+            f"{estimate(record['random_pair'])}. {machine(record)}\n", "\n", *_table(rows), "\n"]
+
+
 def _between(page: str, begin: str, lines: list[str]) -> str:
     if begin not in page:
-        raise TextvaeError(f"docs/training.md has no line {begin.strip()}",
+        raise TextvaeError(f"the page has no line {begin.strip()}",
                            f"put it and {END.strip()} where the table belongs")
     before, _, rest = page.partition(begin)
     return "".join([before, begin, "\n", *lines, "\n", END, rest.partition(END)[2]])

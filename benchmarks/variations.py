@@ -1,6 +1,6 @@
 """Variations of held-out sentences beside simpler ways to make some: content kept, diversity, fluency, over strengths.
 
-    python benchmarks/variations.py yelp [--store models] [--run N] [--sources 500]
+    python -m benchmarks.variations yelp [--store models] [--run N] [--sources 500]
 
 Writes benchmarks/results/variations-<pipeline>.json. The sources are test sentences that the run never saw. The judges
 are trained on the training split and have no part in any way of making: Kneser-Ney trigrams over words for fluency,
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import RESULTS, describe
 
+from benchmarks.machine import RESULTS, describe
 from textvae import catalogue, device, metrics, runs
 from textvae.data import Tokens
 from textvae.decoding import Sampling
@@ -51,7 +51,6 @@ class Judges:
     def __init__(self, tokens: Tokens, spaced: bool) -> None:
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline
 
         self.spaced = spaced
         words = tokenizer.load(tokens.tokenizer)
@@ -62,8 +61,9 @@ class Judges:
         self.texts = [words.decode(tokens.sequence(row)) for row in some]
         cut = self.cut(self.texts)
         self._fluency = KneserNey.train(cut, order=3)
-        self._content = make_pipeline(TfidfVectorizer(token_pattern=r"(?u)\w+|[^\w\s]", sublinear_tf=True, min_df=2),
-                                      TruncatedSVD(TOPICS, random_state=SEED)).fit(self.texts)
+        self._words = TfidfVectorizer(token_pattern=r"(?u)\w+|[^\w\s]", sublinear_tf=True, min_df=2)
+        table = self._words.fit_transform(self.texts)
+        self._topics = TruncatedSVD(min(TOPICS, table.shape[1] - 1), random_state=SEED).fit(table)
         self.counts = Counter(word for text in cut for word in text)
         self.after: dict[str, Counter[str]] = defaultdict(Counter)
         for text in cut:
@@ -81,7 +81,7 @@ class Judges:
 
     def content(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors, float64 [texts, topics]; zero for a text of unknown words."""
-        found = np.asarray(self._content.transform(list(texts)))
+        found = np.asarray(self._topics.transform(self._words.transform(list(texts))))
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
@@ -97,7 +97,7 @@ def measured(judges: Judges, sources: list[str], groups: Groups) -> dict[str, An
     texts = [text for group in groups for text in group]
     own, other = judges.content(sources), judges.content(texts)
     cosine = (own[whose] * other).sum(axis=1)
-    paired = [group for group in judges_cut(judges, groups) if len(group) > 1]
+    paired = [cut for group in groups if len(cut := [own for own in judges.cut(group) if own]) > 1]
     real, written = judges.nats(sources), judges.nats(texts)
     found = {
         "came": len(texts) / (EACH * len(sources)),
@@ -111,11 +111,6 @@ def measured(judges: Judges, sources: list[str], groups: Groups) -> dict[str, An
         "all_distinct": metrics.mean(np.array([len(set(map(folded, group))) == EACH for group in groups], float),
                                      seed=seed)}
     return {name: value._asdict() if isinstance(value, metrics.Estimate) else value for name, value in found.items()}
-
-
-def judges_cut(judges: Judges, groups: Groups) -> list[list[list[str]]]:
-    """The words of each group's texts that have any."""
-    return [[own for own in judges.cut(group) if own] for group in groups]
 
 
 # -- the ways ----------------------------------------------------------------------------------------------------------

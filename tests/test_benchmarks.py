@@ -3,13 +3,14 @@
 import importlib.util
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from networks import tokens as made
 
-from benchmarks import corpora, page, remedies, rows, turns
+from benchmarks import corpora, page, remedies, rows, turns, variations
 from benchmarks.machine import RESULTS
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
@@ -179,9 +180,32 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
     assert written == page.text(), "docs/performance.md is stale: python -m benchmarks table"
     training = page.TRAINING.read_text(encoding="utf-8")
     assert training == page.training(training), "docs/training.md is stale: python -m benchmarks table"
+    varied = page.VARIATIONS.read_text(encoding="utf-8")
+    assert varied == page.variations(varied), "docs/variations.md is stale: python -m benchmarks table"
+    assert varied.count(page.BEGIN) == varied.count(page.END) == 1 and "n-gram refill" in varied
     assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
+
+
+def test_simple_ways_change_what_they_say_and_the_judges_see_it():
+    sequences = np.random.default_rng(0).integers(4, 10, (60, 5)).tolist()
+    held = made(sequences, list(range(60)), [0] * 50 + [2] * 10)
+    held = replace(held, tokenizer={"level": "whitespace", "words": ["cat", "dog", "ran", "sat", "far", "here"],
+                                    "lowercase": False, "size": 10})
+    judges = variations.Judges(held, spaced=True)
+    sources = ["cat dog ran sat far", "dog ran sat far here"]
+    for way in (variations.easy, variations.refilled):
+        groups = way(judges, sources, 0.2)
+        assert [len(group) for group in groups] == [5, 5] and groups == way(judges, sources, 0.2)
+        one = [sum(a != b for a, b in zip(text.split(), sources[0].split(), strict=False)) for text in groups[0]]
+        assert all(abs(len(text.split()) - 5) <= 1 for group in groups for text in group) and max(one) > 0
+    same = variations.measured(judges, sources, [[source] * 5 for source in sources])
+    assert same["content"]["value"] == pytest.approx(1.0) and same["identical"]["value"] == 1.0
+    assert same["diversity"]["value"] == pytest.approx(0.0, abs=1e-6) and same["to_real"] == pytest.approx(1.0)
+    assert same["all_distinct"]["value"] == 0.0 and same["came"] == 1.0
+    other = variations.measured(judges, sources, [["far far far"], ["here cat", "cat cat cat"]])
+    assert other["content"]["value"] < 0.9 and other["diversity"]["value"] > 0 and other["came"] == pytest.approx(0.3)
 
 
 def test_the_table_of_remedies(tmp_path):
