@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from textvae.cli import options
-from textvae.cli.write import opened
+from textvae.cli.given import opened
 
 cool = click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True, metavar="T",
                     help="0 takes the likeliest word every time.")

@@ -32,7 +32,7 @@ def read(file: Path) -> tuple[str, bool]:
     Raises:
         InputError: It is not there, it is HTML, or not UTF-8.
     """
-    from textvae.cli.write import readable
+    from textvae.cli.given import readable
     from textvae.errors import InputError
     from textvae.readers.files import HTML, MARKDOWN
 
@@ -58,7 +58,7 @@ def vary_file(writer: "Writer", file: Path, *, output: Path | None, page: Path |
         asked: What ``textvae.rewrite.rewrite`` takes.
     """
     from textvae.cli.bars import watcher
-    from textvae.cli.write import writable
+    from textvae.cli.given import writable
     from textvae.rewrite import rewrite
 
     for path in filter(None, (output, page)):

@@ -42,7 +42,7 @@ def augment(pipeline: str, table: Path, text: str, label: str, columns: str, cou
     from textvae.augment import augment as enlarge
     from textvae.cli.bars import watcher
     from textvae.cli.console import say, say_json, tell
-    from textvae.cli.write import opened, writable
+    from textvae.cli.given import opened, writable
 
     writable(output)
     names = tuple(columns.split(",")) if columns else ()
