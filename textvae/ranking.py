@@ -1,6 +1,5 @@
 """Which of many candidates are kept: fluent ones that are close to the source and unlike each other."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -50,23 +49,20 @@ def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int,
     Returns:
         Places of those to keep: those with the fewest flaws first, and of these the most appealing.
     """
-    words = [Counter(WORD.findall(one.text.casefold())) for one in found]
-    own = Counter(WORD.findall(source.casefold()))
-    total = sum(counts.values()) + 1
-    kept = np.array([likeness(own, other, counts, total) for other in words])
-    closeness = (_standardised(kept) - _standardised(distances)) / 2
+    table, weights = _table([source, *(one.text for one in found)], counts)
+    closeness = (_standardised(likeness(table, table[0], weights)[1:]) - _standardised(distances)) / 2
     fluency = _standardised(np.array([one.log_prob for one in found])) - _standardised(
         np.array([one.seam for one in found]))
     appeal = fluency + CLOSE * (1 - strength) * closeness
+    again = np.zeros(len(found))  # likeness to the one that is most like it of those chosen
     chosen: list[int] = []
     left = list(range(len(found)))
     while left and len(chosen) < n:
         fewest = min(found[i].flaws for i in left)
-        again = {i: max((likeness(words[i], words[j], counts, total) for j in chosen), default=0.0) for i in left
-                 if found[i].flaws == fewest}
-        place = max(again, key=lambda i: appeal[i] - UNLIKE * again[i])
+        place = max((i for i in left if found[i].flaws == fewest), key=lambda i: appeal[i] - UNLIKE * again[i])
         chosen.append(place)
         left.remove(place)
+        again = np.maximum(again, likeness(table, table[1 + place], weights)[1:])
     return chosen
 
 
@@ -89,18 +85,34 @@ def seam(ids: np.ndarray, nats: np.ndarray, source: np.ndarray) -> float:
     return max((float(cost) for step, cost in zip(steps, nats, strict=True) if step not in known), default=0.0)
 
 
-def likeness(one: Counter[str], two: Counter[str], counts: Mapping[str, int], total: int) -> float:
-    """The share of words that two texts have in common, each weighted by its rarity: 0 to 1.
+def likeness(table: np.ndarray, row: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The share of words that texts have in common with one, each weighted by its rarity.
+
+    Args:
+        table: How often each text has each word, float [texts, words].
+        row: The same of the one, float [words].
+        weights: float [words].
+
+    Returns:
+        0 to 1, float [texts].
 
     Example:
-        >>> likeness(Counter(["a", "cat"]), Counter(["a", "dog"]), {"a": 98, "cat": 1, "dog": 1}, 100) < 0.1
-        True
+        >>> likeness(np.array([[1, 1, 0], [1, 0, 1]]), np.array([1, 1, 0]), np.array([0.1, 2.0, 2.0])).round(2).tolist()
+        [1.0, 0.05]
     """
-    def weight(words: Counter[str]) -> float:
-        return sum(number * float(np.log((total + 1) / (counts.get(word, 0) + 1))) for word, number in words.items())
+    larger = np.maximum(table @ weights, row @ weights)
+    return np.asarray(np.minimum(table, row) @ weights / np.maximum(larger, 1e-9))
 
-    larger = max(weight(one), weight(two))
-    return weight(one & two) / larger if larger > 0 else float(one == two)
+
+def _table(texts: Sequence[str], counts: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """How often each text has each of their words, and the words' rarity in the corpus."""
+    cut = [WORD.findall(text.casefold()) for text in texts]
+    place = {word: i for i, word in enumerate(dict.fromkeys(word for text in cut for word in text))}
+    table = np.zeros((len(texts), len(place)))
+    for row, text in zip(table, cut, strict=True):
+        np.add.at(row, [place[word] for word in text], 1)
+    total = sum(counts.values()) + 2
+    return table, np.array([np.log(total / (counts.get(word, 0) + 1)) for word in place])
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

@@ -166,22 +166,26 @@ class Writer(Model):
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
             template = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
-            latents = self.posterior(sequences)["mean"]
-            nats = self.token_nats(sequences, latents, places)
+            latents, written_texts = self.posterior(sequences)["mean"], self.texts(sequences)
             written[short] += CANDIDATES * n
-            for owner, ids, text, own, latent in zip(owners, sequences, self.texts(sequences), nats, latents,
-                                                     strict=True):
-                fails = [*conditions.failed(text), *_outside(regions, latent)]
+            kept: dict[tuple[int, str], int] = {}
+            for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
+                fails = [*conditions.failed(text), *_outside(regions, latents[row])]
                 if not text or len(ids) >= self.max_length:
                     fails.append(UNENDED)
                 elif _folded(text) == _folded(texts[owner]):
                     fails.append(SAME)
-                elif not fails and _folded(text) in found[owner]:
+                elif not fails and (_folded(text) in found[owner] or (owner, _folded(text)) in kept):
                     fails.append(AGAIN)
                 failed[owner].update(fails)
                 if not fails:
-                    found[owner][_folded(text)] = Candidate(
-                        text, -float(own.mean()), ranking.seam(ids, own, sources[owner]), latent, self.flaws(text))
+                    kept[owner, _folded(text)] = row
+            rows = list(kept.values())
+            nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
+            for (owner, folded), row, own in zip(kept, rows, nats, strict=True):
+                text = written_texts[row]
+                found[owner][folded] = Candidate(text, -float(own.mean()), ranking.seam(
+                    sequences[row], own, sources[owner]), latents[row], self.flaws(text))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
