@@ -44,7 +44,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         int32 [longest + 1]: given tokens, -1 where one is to be chosen, and the end; a blank one where all are open.
 
     Example:
-        >>> opened(np.array([7, 8, 9]), [True] * 3, 0.3, 5, np.random.default_rng(3)).tolist()
+        >>> opened(np.array([7, 8, 9]), [True] * 3, 0.3, 5, np.random.default_rng(1)).tolist()
         [7, -1, 9, 2, 2, 2]
     """
     word = np.cumsum(begins) - (1 if len(begins) and begins[0] else 0)

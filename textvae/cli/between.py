@@ -118,7 +118,9 @@ def analogy(pipeline: str, a: str, b: str, c: str, temperature: float, seed: int
 @options.as_json
 def complete(pipeline: str, text: str, count: int, temperature: float, seed: int, run: int | None, device: str,
              store: Path, as_json: bool) -> None:
-    """Fill the gaps of TEXT, each written ___; all else stays as it is.
+    """Fill the gaps of TEXT, each written ___.
+
+    All else stays as it is. A gap takes one to four tokens.
 
     \b
     Example:

@@ -29,9 +29,9 @@ from textvae.cli import options
 def augment(pipeline: str, table: Path, text: str, label: str, columns: str, count: int, output: Path, raw: bool,
             strength: float, temperature: float, sampler: str, seed: int, run: int | None, device: str, store: Path,
             as_json: bool) -> None:
-    """Add variations of every row to TABLE, a small labelled CSV, JSON Lines or Parquet file.
+    """Add variations of every row to a labelled table.
 
-    All rows stay, then come the variations; the column varied_from says which row each was made of. With --label, a
+    TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row each was made of. With --label, a
     variation is only kept where a classifier trained on TABLE takes it to have its row's label.
 
     \b
