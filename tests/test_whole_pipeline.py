@@ -297,7 +297,8 @@ def test_a_table_is_augmented(first, tmp_path):
     assert rows[:4] == ["text,mood,varied_from", "A dog sings near the sea.,glad,", "'=The cat sleeps.,calm,", ",calm,"]
     assert len(rows) == 4 + told["variations"] and all(row.rpartition(",")[2] in ("1", "2") for row in rows[4:])
     assert (told["rows"], told["asked"], told["not_varied"]) == (3, 6, 1) and "not varied, row 3" in done.err
-    assert f"{sum(row[0] == "'" for row in rows)} cells that a spreadsheet would compute" in done.err
+    safe = sum(row.startswith("'=") for row in rows)
+    assert safe and f"{safe} cells that a spreadsheet would compute" in done.err
     wrong = textvae("augment", "quickstart", "rows.csv", "--text", "body", "-o", str(out))
     assert (wrong.code, wrong.out) == (1, "") and "hint: it has: text, mood" in wrong.err
 

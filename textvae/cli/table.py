@@ -11,8 +11,8 @@ from textvae.cli import options
 @options.pipeline
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--text", metavar="COLUMN", required=True, help="The column with the texts.")
-@click.option("--label", metavar="COLUMN", default="", help="The column with the labels, which variations keep.")
-@click.option("--columns", metavar="A,B,...", default="", help="Names of the columns, where a CSV file has no header.")
+@click.option("--label", metavar="COLUMN", help="The column with the labels, which variations keep.")
+@click.option("--columns", metavar="A,B,...", help="Names of the columns, where a CSV file has no header.")
 @click.option("-n", "count", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
               help="Variations per row.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE",
@@ -26,13 +26,14 @@ from textvae.cli import options
 @options.device
 @options.store
 @options.as_json
-def augment(pipeline: str, table: Path, text: str, label: str, columns: str, count: int, output: Path, raw: bool,
-            strength: float, temperature: float, sampler: str, seed: int, run: int | None, device: str, store: Path,
-            as_json: bool) -> None:
+def augment(pipeline: str, table: Path, text: str, label: str | None, columns: str | None, count: int, output: Path,
+            raw: bool, strength: float, temperature: float, sampler: str, seed: int, run: int | None, device: str,
+            store: Path, as_json: bool) -> None:
     """Add variations of every row to a labelled table.
 
-    TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row each was made of. With --label, a
-    variation is only kept where a classifier trained on TABLE takes it to have its row's label.
+    TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row
+    each was made of. With --label, a variation is only kept where a classifier trained on TABLE takes it to have its
+    row's label.
 
     \b
     Example:
@@ -50,7 +51,7 @@ def augment(pipeline: str, table: Path, text: str, label: str, columns: str, cou
     for row in rejected:
         tell(f"left out: {row.source}: {row.reason}")
     writer = opened(pipeline, store, run, device)
-    done = enlarge(writer, frame, text=text, label=label, n=count, seed=seed, strength=strength,
+    done = enlarge(writer, frame, text=text, label=label or "", n=count, seed=seed, strength=strength,
                    temperature=temperature, sampler=sampler, progress=watcher())
     for number, why in done.left.items():
         tell(f"not varied, row {number}: {why}")
