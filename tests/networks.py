@@ -27,14 +27,14 @@ SETTINGS = {
 TEXTS = ["the cat sat on the mat", "a dog ran far away from home", "the bird sang in the old tree"]
 
 
-def writer(**settings):
+def writer(*, texts=TEXTS, level="word", **settings):
     """A writer of a few words on an untrained network, sharper than a new one's near-uniform softmax."""
     from textvae import nn
     from textvae.nn.weights import gather
     from textvae.text import tokenizer
     from textvae.writer import Writer
 
-    words = tokenizer.train(TEXTS, level="word", vocabulary=300)
+    words = tokenizer.train(texts, level=level, vocabulary=300)
     network = nn.NETWORKS["sequence_vae"](**{"vocabulary": words.size, "embedding": 8, "hidden": 8, "latent": 3,
                                              "max_length": 9, "seed": 1, **settings})
     if "constraints" in settings:

@@ -24,9 +24,10 @@ def test_variations_differ_from_the_source_and_from_each_other(writer):
 
 
 def test_texts_with_repeated_or_invented_words_come_last(writer, monkeypatch):
-    monkeypatch.setattr(writer, "lexicon", Lexicon(["cat dog bird ran far"]))
+    monkeypatch.setattr(writer, "lexicon", Lexicon(["no word of these"]))
     found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0)
-    flaws = [repeated(row.text) + len(writer.lexicon.invented(row.text)) for row in found]
+    flaws = [repeated(row.text) + sum(word not in TEXTS[0].split() for word in writer.lexicon.invented(row.text))
+             for row in found]
     assert flaws == sorted(flaws) and flaws[0] < flaws[-1]
 
 
@@ -136,6 +137,23 @@ def test_what_lies_outside_the_region_does_not_come(writer, monkeypatch):
     found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, conditions=Conditions(constraints=("cats",)))
     assert 0 < len(found) < 60 and all(row.constraints["cats"] <= region.threshold for row in found)
     assert found.written == 4 * 8 * 60 and found.failed["constraint 'cats'"] > 0.9 * found.written
+
+
+def test_words_that_the_model_lacks_stay_as_they_are_written(writer):
+    source = "the Zebra sat on Mars"
+    texts = [own.text for own in writer.vary(source, 20, seed=1, temperature=1.0)]
+    assert not any("unk" in text for text in texts) and sum("Zebra" in text for text in texts) > 5
+    both = [text for text in texts if "Zebra" in text and "Mars" in text]
+    assert both and all(text.index("Zebra") < text.index("Mars") for text in both)
+    # A text that was given with an unknown token does not get one back.
+    spaced = networks.writer(level="whitespace")
+    assert not any("unk" in own.text for own in spaced.vary("the <unk> sat", 5, seed=1, temperature=1.0))
+
+
+def test_a_sentence_ends_as_its_source_does():
+    own = networks.writer(texts=[text + " ." for text in TEXTS])
+    found = own.vary(TEXTS[0] + " .", 20, seed=1, temperature=1.0)
+    assert found and all(one.text.endswith(".") for one in found) and found.failed["an end"] > 0
 
 
 def test_conditions_hold_for_every_text(writer):

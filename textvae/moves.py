@@ -33,7 +33,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
     """A template that keeps most of a text and leaves some stretches of words to be chosen.
 
     Args:
-        ids: The text's tokens, int32 [tokens].
+        ids: The text's tokens, int32 [tokens], or below -1 what the caller puts in their place.
         begins: Whether a word begins at each.
         share: Of the words that are open, from 0 to 1; one at least.
         longest: Most tokens of a text.

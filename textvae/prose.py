@@ -16,7 +16,6 @@ _HIDDEN = "\ue000"  # stands for each character that is no prose; a private one,
 # Markup, template code, addresses, entities, formulas and hard line breaks: a sentence with one of these is left alone.
 _MARKED = re.compile(r"[\ue000\[\]{}<>*`|\\^~#@]|\b_|_\b|https?://|\bwww\.|&#?\w+;|(?<!\w):[a-z_]+:(?!\w)"
                      r"|\$[^\s$][^$\n]*\$|  \n")
-_ENDED = re.compile(r"[.!?…][\"'”’»)]*$")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 FEWEST = 3  # words of a sentence: shorter ones, such as "Read more.", say nothing that could be said otherwise
 
@@ -118,6 +117,6 @@ def _sentences(plain: str, places: Sequence[int], heading: bool) -> Iterator[tup
     for text in sentences.split(block):
         start, at = at, at + sum(not character.isspace() for character in text)
         first, last = solid[start], solid[at - 1] + 1
-        if ((_ENDED.search(text) or heading) and len(_WORD.findall(text)) >= FEWEST
+        if ((sentences.ended(text) or heading) and len(_WORD.findall(text)) >= FEWEST
                 and not _MARKED.search(plain[first:last])):
             yield first, last, text

@@ -10,14 +10,15 @@ import numpy as np
 from textvae import moves, ranking
 from textvae.conditions import Conditions
 from textvae.constraints import Region, move_inside
-from textvae.data import Tokens, TrainedNetwork
+from textvae.data import SPECIAL, UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
 from textvae.model import Model
 from textvae.ranking import Candidate
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
-from textvae.text.lexicon import Lexicon, repeated
+from textvae.text.lexicon import WORD, Lexicon, repeated
+from textvae.text.sentences import ended
 
 STRENGTH, TEMPERATURE = 0.35, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
@@ -122,11 +123,12 @@ class Writer(Model):
 
         Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
         source's words are given, and the decoder chooses what stands between; the others are decoded freely (see
-        ``textvae.moves``). What equals the source or another candidate, or has no end, is left out, and so is what
-        fails a condition. Of the rest those are kept that repeat no words and invent none, and of these the fluent ones
-        that are close to the source and unlike each other (see ``textvae.ranking``). Where too few are left, latents
-        are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to the words
-        that it must have.
+        ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays as it is written. What equals
+        the source or another candidate, or does not end as a sentence where the source does, is left out, and so is
+        what fails a condition. Of the rest those are kept that repeat no words and invent none, and of these the fluent
+        ones that are close to the source and unlike each other (see ``textvae.ranking``). Where too few are left,
+        latents are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to
+        the words that it must have.
 
         Args:
             texts: The sources.
@@ -148,7 +150,7 @@ class Writer(Model):
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
-        sources = self.ids(texts)
+        sources, spelt = self.ids(texts), list(map(self.tokenizer.spelt, texts))
         q = self.posterior(sources)
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
@@ -164,14 +166,16 @@ class Writer(Model):
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
             z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
-            template = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
+            template, names = self._templates(owners, sources, spelt, strength, rng, steering.barred)
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
-            latents, written_texts = self.posterior(sequences)["mean"], self.texts(sequences)
+            latents = self.posterior(sequences)["mean"]
+            written_texts = list(map(_named, self.texts(sequences), names))
             written[short] += CANDIDATES * n
             kept: dict[tuple[int, str], int] = {}
             for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
                 fails = [*conditions.failed(text), *_outside(regions, latents[row])]
-                if not text or len(ids) >= self.max_length:
+                # Behind the end of a sentence nothing goes on.
+                if not text or len(ids) >= self.max_length or (ended(texts[owner]) and not ended(text)):
                     fails.append(UNENDED)
                 elif _folded(text) == _folded(texts[owner]):
                     fails.append(SAME)
@@ -185,20 +189,30 @@ class Writer(Model):
             for (owner, folded), row, own in zip(kept, rows, nats, strict=True):
                 text = written_texts[row]
                 found[owner][folded] = Candidate(text, -float(own.mean()), ranking.seam(
-                    sequences[row], own, sources[owner]), latents[row], self.flaws(text))
+                    sequences[row], own, sources[owner]), latents[row], self.flaws(text, texts[owner]))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _templates(self, sources: Sequence[np.ndarray], strength: float, rng: np.random.Generator,
-                   never: Collection[int]) -> np.ndarray:
-        """One in ``FREELY`` blank, the others with about this share of the words open: int32 [sources, longest + 1]."""
-        shares = strength * rng.uniform(0.5, 1.5, len(sources))
+    def _templates(self, owners: np.ndarray, sources: Sequence[np.ndarray], spelt: Sequence[Sequence[str]],
+                   strength: float, rng: np.random.Generator, never: Collection[int]
+                   ) -> tuple[np.ndarray, list[list[str]]]:
+        """One in ``FREELY`` blank, the others with about this share of their owner's words open.
+
+        Returns:
+            int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
+        """
         spaced = any(piece.startswith(" ") for piece in self.tokenizer.pieces)
-        return np.stack([
-            moves.opened(ids, [not spaced or not i or self.tokenizer.pieces[token].startswith(" ")
-                               for i, token in enumerate(ids)], share, self.max_length, rng, never)
+        begins = [[not spaced or not i or word.startswith(" ") for i, word in enumerate(words)] for words in spelt]
+        # Where a word is unknown, its place stands in the template until it is known which of them are given.
+        marked = [np.where((ids == UNKNOWN) & (np.array(words, object) != SPECIAL[UNKNOWN]), -2 - np.arange(len(ids)),
+                           ids) for ids, words in zip(sources, spelt, strict=True)]
+        shares = strength * rng.uniform(0.5, 1.5, len(owners))
+        rows = np.stack([
+            moves.opened(marked[owner], begins[owner], share, self.max_length, rng, (*never, UNKNOWN))
             if number % FREELY else moves.blank(self.max_length)
-            for number, (ids, share) in enumerate(zip(sources, shares, strict=True))])
+            for number, (owner, share) in enumerate(zip(owners, shares, strict=True))])
+        names = [[spelt[owner][-2 - place] for place in row[row < -1]] for owner, row in zip(owners, rows, strict=True)]
+        return np.where(rows < -1, UNKNOWN, rows).astype(np.int32), names
 
     def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
               regions: dict[str, Region], strength: float) -> list[Variation]:
@@ -276,9 +290,12 @@ class Writer(Model):
         rng = np.random.default_rng(child(seed, "middle"))
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
-    def flaws(self, text: str) -> int:
-        """How often a text repeats itself, and how many of its words the corpus does not have."""
-        return repeated(text) + (len(self.lexicon.invented(text)) if self.lexicon else 0)
+    def flaws(self, text: str, source: str = "") -> int:
+        """How often a text repeats itself, how many of its words neither the corpus has nor its source, and an open quote.
+        """
+        own = set(WORD.findall(source.casefold()))
+        invented = self.lexicon.invented(text) if self.lexicon else []
+        return repeated(text) + sum(word not in own for word in invented) + text.count('"') % 2
 
 
 def _trained(name: str) -> str:
@@ -288,6 +305,13 @@ def _trained(name: str) -> str:
 def _outside(regions: dict[str, Region], latent: np.ndarray) -> list[str]:
     """The regions that a latent lies outside of."""
     return [name for name, region in regions.items() if not region.holds(latent)]
+
+
+def _named(text: str, names: Sequence[str]) -> str:
+    """A text with names in the place of its unknown tokens, in order."""
+    for name in names:
+        text = text.replace(SPECIAL[UNKNOWN], name, 1)
+    return text
 
 
 def _folded(text: str) -> str:

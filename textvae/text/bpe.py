@@ -73,6 +73,10 @@ class BPETokenizer:
         """The token ids of each text, on all cores."""
         return [encoding.ids for encoding in self._engine.encode_batch_fast([_valid(text) for text in texts])]
 
+    def spelt(self, text: str) -> list[str]:
+        """What stands in the text for each of its token ids; no word is unknown."""
+        return [self.pieces[number] for number in self.encode(text)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
         return b"".join([self._bytes[number] for number in ids]).decode("utf-8", "replace")

@@ -27,6 +27,7 @@ _STARTERS = _words(
 _LINE = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 # Every run is met once and looked past by a few signs only, so that no text costs more than linear time.
 _STOP = re.compile(r"""(?<![.!?…])([.!?…]+)(["'”’»)\]}*_]*) (?=\W{0,8}(\w{0,30}))""")
+_ENDED = re.compile(r"""[.!?…][\s"'”’»)\]]*$""")
 _OPENERS = "\"'“‘«([{*_-–—"
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 
@@ -49,6 +50,16 @@ def split(text: str) -> list[str]:
         ['Mr. Lee paid $3.50 at 18F.gov.', 'Why?', '“No idea.”', "It's No. 5 of the U.S. Army."]
     """
     return [sentence for block in _blocks(text) for sentence in _sentences(block)]
+
+
+def ended(text: str) -> bool:
+    """Whether a text ends like a sentence, quotes and brackets behind its mark aside.
+
+    Example:
+        >>> ended("No idea.”"), ended("He said . "), ended("See below:")
+        (True, True, False)
+    """
+    return bool(_ENDED.search(text))
 
 
 def _blocks(text: str) -> Iterator[str]:

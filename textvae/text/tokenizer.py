@@ -26,6 +26,9 @@ class Tokenizer(Protocol):
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of each text; faster than one by one."""
 
+    def spelt(self, text: str) -> list[str]:
+        """What stands in the text for each of its token ids, unknown words as they are written."""
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
 

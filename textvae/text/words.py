@@ -35,7 +35,7 @@ class WordTokenizer:
     def train(cls, texts: Iterable[str], level: str, vocabulary: int, lowercase: bool) -> "WordTokenizer":
         """Count the words; of two as frequent, the one that is smaller as text comes first."""
         counter = cls(level, (), lowercase)
-        counts = Counter(word for text in texts for word in counter.words(text))
+        counts = Counter(word for text in texts for word in counter.spelt(text))
         if level == "whitespace":
             del counts[SPECIAL[UNKNOWN]]
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
@@ -46,7 +46,7 @@ class WordTokenizer:
         """How many ids there are, the special ones included."""
         return len(self.pieces)
 
-    def words(self, text: str) -> list[str]:
+    def spelt(self, text: str) -> list[str]:
         """The words of a text, known or not."""
         if self.lowercase:
             text = text.lower()
@@ -55,7 +55,7 @@ class WordTokenizer:
     def encode(self, text: str) -> list[int]:
         """The token ids of a text, without begin and end."""
         known = self._ids.get
-        return [known(word, UNKNOWN) for word in self.words(text)]
+        return [known(word, UNKNOWN) for word in self.spelt(text)]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of each text."""
