@@ -291,8 +291,7 @@ class Writer(Model):
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
     def flaws(self, text: str, source: str = "") -> int:
-        """How often a text repeats itself, how many of its words neither the corpus has nor its source, and an open quote.
-        """
+        """How often a text repeats itself or leaves a quote open, and how many words neither corpus nor source has."""
         own = set(WORD.findall(source.casefold()))
         invented = self.lexicon.invented(text) if self.lexicon else []
         return repeated(text) + sum(word not in own for word in invented) + text.count('"') % 2
