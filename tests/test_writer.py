@@ -150,6 +150,13 @@ def test_words_that_the_model_lacks_stay_as_they_are_written(writer):
     assert not any("unk" in own.text for own in spaced.vary("the <unk> sat", 5, seed=1, temperature=1.0))
 
 
+@pytest.mark.parametrize("level", ["word", "whitespace", "bpe"])
+def test_white_space_around_a_text_changes_nothing(level):
+    own = networks.writer(level=level, max_length=30)
+    plain, spaced = (own.vary(text, 3, seed=1, temperature=1.0) for text in (TEXTS[0], f"  {TEXTS[0]}\n"))
+    assert plain and [one.text for one in plain] == [one.text for one in spaced]
+
+
 def test_a_sentence_ends_as_its_source_does():
     own = networks.writer(texts=[text + " ." for text in TEXTS])
     found = own.vary(TEXTS[0] + " .", 20, seed=1, temperature=1.0)

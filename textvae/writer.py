@@ -150,7 +150,7 @@ class Writer(Model):
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
-        sources, spelt = self.ids(texts), list(map(self.tokenizer.spelt, texts))
+        sources, spelt = self.ids(texts), [self.tokenizer.spelt(text.strip()) for text in texts]
         q = self.posterior(sources)
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
