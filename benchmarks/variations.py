@@ -26,6 +26,7 @@ from textvae.evaluate.subject import LONGEST, SHORTEST
 from textvae.seeds import child
 from textvae.text import tokenizer
 from textvae.text.language_model import KneserNey
+from textvae.text.lexicon import folded
 from textvae.writer import STRENGTH, TEMPERATURE, Writer
 
 EACH = 5  # variations of a source
@@ -83,11 +84,6 @@ class Judges:
         """Unit vectors, float64 [texts, topics]; zero for a text of unknown words."""
         found = np.asarray(self._topics.transform(self._words.transform(list(texts))))
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-
-
-def folded(text: str) -> str:
-    """What two texts share that differ in case, spacing and punctuation alone."""
-    return "".join(sign for sign in text.casefold() if sign.isalnum())
 
 
 def measured(judges: Judges, sources: list[str], groups: Groups) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from textvae import frames
 from textvae.augment import VARIED_FROM, augment
 from textvae.conditions import Conditions
 from textvae.errors import InputError
+from textvae.model import Model
 from textvae.writer import Variation
 
 
@@ -20,6 +21,7 @@ class Scripted:
     constraints = ({"name": "sad", "kind": "near", "label": "mood=bad"},)
     max_length = 6
     tokenizer = SimpleNamespace(encode=str.split)
+    too_long = Model.too_long
 
     def __init__(self):
         self.asked = []

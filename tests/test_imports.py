@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "writer": {"conditions", "constraints", "data", "decoding", "model", "moves", "ranking", "text", *BASE},
     "prose": {"errors", "readers", "text"},
     "rewrite": {"prose", "writer", *BASE},
-    "gaps": {"decoding", "writer", *BASE},
+    "gaps": {"decoding", "moves", "writer", *BASE},
     "augment": {"classifier", "conditions", "data", "readers", "writer", *BASE},
 }
 MAY_IMPORT["evaluate"] = {"classifier", "conditions", "config", "constraints", "data", "decoding", "metrics", "nn",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from textvae import prose
 from textvae.errors import InputError
 
+BLOGS = Path("/work/shared/data/blogs")
 POST = """---
 title: "A day of bread. It is good."
 ---
@@ -99,11 +100,11 @@ def test_whatever_a_post_holds_places_are_right(parts, markdown):
     assert prose.replaced(post, {own: post[own.start:own.end] for own in found}) == post
 
 
-@pytest.mark.skipif(not Path("../shared/data/blogs").is_dir(), reason="the corpora are not here")
+@pytest.mark.skipif(not BLOGS.is_dir(), reason="the corpora are not here")
 def test_real_posts():
     count = 0
     for folder in ("18f", "digitalgov", "ropensci"):
-        for path in sorted(Path("../shared/data/blogs", folder).rglob("*.md"))[::40]:
+        for path in sorted((BLOGS / folder).rglob("*.md"))[::40]:
             post = path.read_bytes().decode("utf-8", "replace")
             try:
                 found = prose.find(post, markdown=True)

@@ -109,9 +109,8 @@ def _read(writer: Writer, cells: Sequence[str], column: str) -> tuple[dict[int, 
         if isinstance(post, Rejected):
             left[row + 1] = post.reason
             continue
-        tokens = len(writer.tokenizer.encode(post.text))
-        if tokens > writer.max_length:
-            left[row + 1] = f"it has {tokens} tokens, and the model was trained on at most {writer.max_length}"
+        if why := writer.too_long(writer.tokenizer.encode(post.text)):
+            left[row + 1] = why
         else:
             read[row] = post.text
     return read, left

@@ -62,7 +62,7 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
                 left.append(Rejected(f"{path.name}: {place}", why))
         return pd.DataFrame(rows, dtype=object), left
     header = list(columns)
-    for number, row in table.cells(text)[1]:
+    for number, row in table.cells(text):
         where = f"{path.name}: row {number}"
         if isinstance(row, str):
             left.append(Rejected(where, row))

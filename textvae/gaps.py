@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from textvae.decoding import END, Sampling
+from textvae import moves
+from textvae.decoding import Sampling
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.writer import CANDIDATES, TEMPERATURE, Found, Variation, Writer
@@ -46,7 +47,6 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
                          f"trained on at most {writer.max_length}", "give it sentence by sentence")
     rng = np.random.default_rng(child(seed, "complete"))
     count = n * CANDIDATES
-    spaced = any(piece.startswith(" ") for piece in writer.tokenizer.pieces)
     sources = writer.ids([" ".join(" ".join(parts).split())])
     found: dict[str, Variation] = {}
     written = 0
@@ -57,7 +57,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
                                             template=template)
         written += count
         for ids, row, log_prob in zip(sequences, template, log_probs, strict=True):
-            filled = _filled(writer, parts, ids, row[:len(ids)], spaced)
+            filled = _filled(writer, parts, ids, row[:len(ids)])
             if filled and (filled not in found or found[filled].log_prob < log_prob):
                 found[filled] = Variation(text, filled, 0.0, float(log_prob), {}, seed, writer.run)
         best = sorted(found.values(), key=lambda own: (writer.flaws(own.text), -own.log_prob))[:n]
@@ -75,17 +75,18 @@ def _template(given: list[list[int]], longest: int, room: int, rng: np.random.Ge
             room -= own - 1
             row += [-1] * own
         row += ids
-    return np.array([*row, *[END] * (longest + 1 - len(row))], np.int32)
+    return moves.closed(row, longest)
 
 
-def _filled(writer: Writer, parts: list[str], ids: np.ndarray, template: np.ndarray, spaced: bool) -> str:
+def _filled(writer: Writer, parts: list[str], ids: np.ndarray, template: np.ndarray) -> str:
     """The text with what was written in its gaps; empty where that is no word of its own."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (template < 0).astype(int), [0]])))
     filled = parts[0]
     for (start, end), before, after in zip(edges.reshape(-1, 2), parts, parts[1:], strict=False):
         own = writer.tokenizer.decode([int(token) for token in ids[start:end]])
         # A word piece without its space would go on with the word before.
-        glued = spaced and before and writer.tokenizer.pieces[int(ids[start])].startswith(" ") != (before[-1:] == " ")
+        spaced = writer.tokenizer.pieces[int(ids[start])].startswith(" ")
+        glued = writer.spaced and before and spaced != (before[-1:] == " ")
         if not any(char.isalnum() for char in own) or "\n" in own or glued:
             return ""
         filled += own.strip() + after

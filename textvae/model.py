@@ -32,6 +32,8 @@ class Model:
         self.constraints: tuple[dict[str, Any], ...] = tuple(trained.settings["constraints"])
         self.max_length: int = trained.settings["max_length"]
         self.latent: int = self.network.latent
+        # Whether tokens are pieces that begin with their space, so that one without goes on with the word before.
+        self.spaced: bool = any(piece.startswith(" ") for piece in self.tokenizer.pieces)
         self.labels: tuple[str, ...] = tuple(self.network.labels)
         self.exact_kl: bool = self.network.prior is None
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
@@ -64,6 +66,11 @@ class Model:
     def unknown(self, text: str) -> int:
         """How many of a text's tokens the vocabulary lacks; they are read as the unknown token."""
         return self.tokenizer.encode(text).count(UNKNOWN)
+
+    def too_long(self, ids: Sequence[int]) -> str:
+        """Why a text of these tokens cannot be read; empty where it can."""
+        return (f"it has {len(ids)} tokens, and the model was trained on at most {self.max_length}"
+                if len(ids) > self.max_length else "")
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of texts, int32 [tokens] each; raises as ``encode`` does."""

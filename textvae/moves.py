@@ -28,6 +28,11 @@ def blank(longest: int) -> np.ndarray:
     return np.full(longest + 1, -1, np.int32)
 
 
+def closed(row: Sequence[int], longest: int) -> np.ndarray:
+    """The template of given and open places with the end behind them: int32 [longest + 1]."""
+    return np.array([*row, *[END] * (longest + 1 - len(row))], np.int32)
+
+
 def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, rng: np.random.Generator,
            never: Collection[int] = ()) -> np.ndarray:
     """A template that keeps most of a text and leaves some stretches of words to be chosen.
@@ -76,4 +81,4 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         room -= size - (last - place)
         row += [-1] * size
         place = last
-    return np.array([*row, *[END] * (longest + 1 - len(row))], np.int32)
+    return closed(row, longest)

@@ -62,9 +62,7 @@ def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: boo
         raise InputError("the post has no sentence of plain prose that ends in a full stop",
                          "give Markdown or plain text with sentences" + ("" if headings else ", or add --headings"))
     order = np.random.default_rng(child(seed, "rewrite")).permutation(len(found))
-    lengths = [writer.tokenizer.encode(sentence.text) for sentence in found]
-    left = {found[i]: f"it has {len(lengths[i])} tokens, and the model was trained on at most {writer.max_length}"
-            for i in order if len(lengths[i]) > writer.max_length}
+    left = {found[i]: why for i in order if (why := writer.too_long(writer.tokenizer.encode(found[i].text)))}
     able = sorted((found[i] for i in order if found[i] not in left), key=lambda own: writer.unknown(own.text))
     wanted = max(1, round(share * len(found)))
     varied: dict[Sentence, Variation] = {}

@@ -17,7 +17,7 @@ from textvae.model import Model
 from textvae.ranking import Candidate
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
-from textvae.text.lexicon import WORD, Lexicon, repeated
+from textvae.text.lexicon import WORD, Lexicon, folded, repeated
 from textvae.text.sentences import ended
 
 STRENGTH, TEMPERATURE = 0.35, 0.6
@@ -177,18 +177,18 @@ class Writer(Model):
                 # Behind the end of a sentence nothing goes on.
                 if not text or len(ids) >= self.max_length or (ended(texts[owner]) and not ended(text)):
                     fails.append(UNENDED)
-                elif _folded(text) == _folded(texts[owner]):
+                elif folded(text) == folded(texts[owner]):
                     fails.append(SAME)
-                elif not fails and (_folded(text) in found[owner] or (owner, _folded(text)) in kept):
+                elif not fails and (folded(text) in found[owner] or (owner, folded(text)) in kept):
                     fails.append(AGAIN)
                 failed[owner].update(fails)
                 if not fails:
-                    kept[owner, _folded(text)] = row
+                    kept[owner, folded(text)] = row
             rows = list(kept.values())
             nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
-            for (owner, folded), row, own in zip(kept, rows, nats, strict=True):
+            for (owner, key), row, own in zip(kept, rows, nats, strict=True):
                 text = written_texts[row]
-                found[owner][folded] = Candidate(text, -float(own.mean()), ranking.seam(
+                found[owner][key] = Candidate(text, -float(own.mean()), ranking.seam(
                     sequences[row], own, sources[owner]), latents[row], self.flaws(text, texts[owner]))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
@@ -201,8 +201,7 @@ class Writer(Model):
         Returns:
             int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
         """
-        spaced = any(piece.startswith(" ") for piece in self.tokenizer.pieces)
-        begins = [[not spaced or not i or word.startswith(" ") for i, word in enumerate(words)] for words in spelt]
+        begins = [[not self.spaced or not i or word.startswith(" ") for i, word in enumerate(words)] for words in spelt]
         # Where a word is unknown, its place stands in the template until it is known which of them are given.
         marked = [np.where((ids == UNKNOWN) & (np.array(words, object) != SPECIAL[UNKNOWN]), -2 - np.arange(len(ids)),
                            ids) for ids, words in zip(sources, spelt, strict=True)]
@@ -311,7 +310,3 @@ def _named(text: str, names: Sequence[str]) -> str:
     for name in names:
         text = text.replace(SPECIAL[UNKNOWN], name, 1)
     return text
-
-
-def _folded(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())

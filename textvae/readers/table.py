@@ -39,7 +39,7 @@ def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL,
     except UndecodableError as error:
         yield Rejected(name, str(error))
         return
-    _, rows = cells(text)
+    rows = cells(text)
     header = [cell.strip() for cell in columns]
     if not header:
         header = next(([cell.strip() for cell in row] for _, row in rows if isinstance(row, list)), [])
@@ -61,14 +61,10 @@ def read(path: Path, name: str, *, encoding: str = "", wanted: Columns = USUAL,
             yield to_post(dict(zip(header, row, strict=True)), found, name, where, ids)
 
 
-def cells(text: str) -> tuple[str, Iterator[tuple[int, list[str] | str]]]:
-    """The delimiter of a table, and each row that is not blank with its number, or the reason why it cannot be read."""
+def cells(text: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Each row of a table that is not blank with its number, or the reason why it cannot be read."""
     lines = io.StringIO(text, newline="").readlines()
     delimiter = _delimiter(lines)
-    return delimiter, _rows(lines, delimiter)
-
-
-def _rows(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
     csv.field_size_limit(LARGEST * 4)
     number = start = 0
     while start < len(lines):

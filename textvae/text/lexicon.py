@@ -45,6 +45,16 @@ def whole(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
 
+def folded(text: str) -> str:
+    """What two texts share that differ in case, spacing and punctuation alone.
+
+    Example:
+        >>> folded("Don't stop!") == folded("DONT STOP")
+        True
+    """
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
 def repeated(text: str) -> int:
     """How many pairs of neighbouring words come again in a text, and how many words directly follow themselves.
 
