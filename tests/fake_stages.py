@@ -11,8 +11,19 @@ import pytest
 
 from textvae import pipeline
 from textvae.config import PipelineConfig, parse
-from textvae.data import CompressedVectors, Corpus, Evaluation, Latents, Post, Tokens, TrainedNetwork, WordVectors
+from textvae.data import (
+    CompressedVectors,
+    Corpus,
+    Evaluation,
+    Latents,
+    Post,
+    Start,
+    Tokens,
+    TrainedNetwork,
+    WordVectors,
+)
 from textvae.stages.corpus import fingerprint
+from textvae.stages.sequence_vae import SHAPED_BY
 
 
 class Fakes:
@@ -23,6 +34,7 @@ class Fakes:
         found: What each found in its scratch folder, for a resumed one.
         halts: stage -> the exception that it raises half-way, once.
         salt: stage -> a number that its artefact depends on beside its key, as code that changed would do.
+        starts: What each sequence VAE went on from; None for fresh weights.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +42,13 @@ class Fakes:
         self.found: dict[str, list[str]] = {}
         self.halts: dict[str, BaseException] = {}
         self.salt: dict[str, int] = {}
+        self.starts: list[Start | None] = []
         for name in _MAKERS:
             module: Any = ModuleType(f"textvae.stages.{name}")
             module.run = self._runner(name)
             module.fingerprint = fingerprint
             module.on_device = lambda config, choice: False
+            module.SHAPED_BY = SHAPED_BY
             monkeypatch.setitem(sys.modules, module.__name__, module)
         # What a power cut would lose is tested nowhere; waiting for the disk would take most of these tests' time.
         monkeypatch.setattr("os.fsync", lambda handle: None)
@@ -47,13 +61,17 @@ class Fakes:
         return ran
 
     def _runner(self, name: str) -> Any:
-        def run(config: Any, *inputs: Any, seed: int, progress: Any, scratch: Path) -> Any:
+        def run(config: Any, *inputs: Any, seed: int, progress: Any, scratch: Path, start: Start | None = None
+                ) -> Any:
             self.ran.append(name)
+            if name == "sequence_vae":
+                self.starts.append(start)
             self.found[name] = sorted(path.name for path in scratch.iterdir())
             (scratch / "checkpoint").write_text("epoch 1")
             if name in self.halts:
                 raise self.halts.pop(name)
-            numbers = np.random.default_rng((seed, self.salt.get(name, 0), *map(_weight, inputs)))
+            earlier = [start.network] if start else []
+            numbers = np.random.default_rng((seed, self.salt.get(name, 0), *map(_weight, (*inputs, *earlier))))
             return _MAKERS[name](config, numbers, *inputs)
         return run
 

@@ -119,9 +119,12 @@ def subject(writer: Any = None, *, tokens: Tokens | None = None, config: Evaluat
     writer = writer or ScriptedWriter()
     writer.latents = {np.asarray(tokens.sequence(row)).tobytes(): (latents.mean[row], latents.log_var[row])
                       for row in range(len(tokens))}
+    return Subject(config, tokens, writer, 1)
+
+
+def vary(own: Subject) -> tuple[evaluate.Metrics, evaluate.Rows]:
     vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
-    return Subject(config, tokens, CompressedVectors(vectors, TrainedNetwork("embedding_vae", {}, {})), latents,
-                   writer, 1)
+    return evaluate.variations(own, Judge.of_training(own), vectors)
 
 
 def values(found: evaluate.Metrics) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def test_variations_are_counted_as_scripted():
     writer.constraints = ({"name": "near", "kind": "near", "threshold": 1.0},
                           {"name": "far", "kind": "far", "threshold": 1.0})
     own = subject(writer)
-    found, rows = evaluate.variations(own, Judge.of_training(own))
+    found, rows = vary(own)
     share = values(found)
     assert share["variation_found"] == 1
     assert share["variation_identical"] == pytest.approx(1 / 6)  # one of the second source's two
@@ -251,7 +254,7 @@ def test_a_writer_that_finds_nothing_is_reported_and_breaks_nothing():
             return [[] for _ in texts]
 
     own = subject(Silent())
-    found, rows = evaluate.variations(own, Judge.of_training(own))
+    found, rows = vary(own)
     assert found["variation_found"]["value"] == 0
     assert math.isnan(found["variation_bleu"]["value"]) and found["variation_bleu"]["low"] is None
     assert "nothing that differs" in page(texts={"variations": rows})

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": set(),
     "nn": BASE,
     "decoding": {"nn", *BASE},
+    "journal": {"progress"},
     "constraints": {"config", "data", "errors", "text"},
     "conditions": {"decoding", "errors", "text"},
     "moves": {"decoding"},
@@ -42,13 +43,15 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT["evaluate"] = {"classifier", "conditions", "config", "constraints", "data", "decoding", "metrics", "nn",
                           "plots", "text", "writer", *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
+MAY_IMPORT["gate"] = {"config", "data", "evaluate", "metrics", "model", "stages", "text", *BASE}
 MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
     "catalogue": {"config", "errors", "store"},
     # Stages by name, when they run.
-    "pipeline": {"catalogue", "config", "device", "manifests", "meter", "store", *BASE},
+    "pipeline": {"catalogue", "config", "data", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
+    "retraining": {"config", "data", "device", "gate", "manifests", "pipeline", "runs", "store", "stages", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

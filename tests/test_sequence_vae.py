@@ -8,7 +8,7 @@ import pytest
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
 from textvae.constraints import defined, members
-from textvae.data import CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
@@ -41,9 +41,10 @@ def vectors() -> tuple[WordVectors, CompressedVectors]:
     return words, CompressedVectors(words.vectors[:, :3].copy(), TrainedNetwork("embedding_vae", {}, {}))
 
 
-def train(config, tokens, vectors, folder: Path, seed=1, progress=None) -> TrainedNetwork:
+def train(config, tokens, vectors, folder: Path, seed=1, progress=None, start=None) -> TrainedNetwork:
     folder.mkdir(exist_ok=True)
-    return sequence_vae.run(config, tokens, *vectors, seed=seed, progress=progress or Progress(), scratch=folder)
+    return sequence_vae.run(config, tokens, *vectors, seed=seed, progress=progress or Progress(), scratch=folder,
+                            start=start)
 
 
 def same(one: TrainedNetwork, two: TrainedNetwork) -> bool:
@@ -389,3 +390,14 @@ def test_a_network_with_labels_writes_what_it_is_told(tokens, vectors, tmp_path)
     with pytest.raises(TextvaeError, match="no label 'pet=cow'"):
         writer.sample(2, seed=1, label="pet=cow")
     assert writer.posterior([np.array([4, 5], np.int32)])["mean"].shape == (1, 4)
+
+
+def test_a_training_goes_on_from_an_earlier_one(tokens, vectors, trained, tmp_path):
+    start = Start(trained, tokens, epochs=2)
+    on = train(TINY, tokens, vectors, tmp_path / "on", start=start)
+    first, fresh = on.history[0]["val_reconstruction"], trained.history[0]["val_reconstruction"]
+    best = trained.history[trained.metrics["best_epoch"] - 1]["val_reconstruction"]
+    assert len(on.history) == 2 and first < best + 0.2 * (fresh - best), "it begins where the other ended"
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, tokens, vectors, tmp_path / "killed", start=start, progress=Killed(2))
+    assert same(on, train(TINY, tokens, vectors, tmp_path / "killed", start=start))

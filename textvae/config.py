@@ -260,6 +260,22 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class RetrainConfig:
+    """How ``textvae retrain`` goes on from the promoted run, and what a new run must hold to replace it."""
+
+    epochs: int = option(0, "most passes from the earlier weights; 0 takes half of sequence_vae.epochs", least=0)
+    replay: float = option(1.0, "share of the old posts that each pass reads again beside the new ones: less is faster "
+                           "on a large corpus, and forgets", least=0.0, most=1.0)
+    # On the held-out posts of a small blog the interval alone is 1% to 2% wide.
+    margin: float = option(0.02, "share by which the IW-NLL of the same held-out posts may rise; the upper end of its "
+                           "95% interval must stay under it", least=0.0)
+    latent: float = option(0.7, "share of the active units and of the MI that must stay", least=0.0)
+    diversity: float = option(0.9, "share of the samples' different pairs of words that must stay", least=0.0)
+    constraints: float = option(0.1, "by how much the share of variations that satisfy a constraint may fall",
+                                least=0.0, most=1.0)
+
+
+@dataclass(frozen=True)
 class PipelineConfig:
     """A whole pipeline: its name, its seed, and one section per stage."""
 
@@ -277,6 +293,7 @@ class PipelineConfig:
     language_model: LanguageModelConfig = LanguageModelConfig()
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    retrain: RetrainConfig = RetrainConfig()
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> PipelineConfig:

@@ -27,6 +27,7 @@ class Stage:
         tensors: Whether it computes on the device; None where its settings decide, which its module's ``on_device``
             reads.
         version: Raised when its code makes something else from the same inputs.
+        warm: Whether it can go on from what an earlier run left.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage:
     artefact: str
     tensors: bool | None = True
     version: int = 1
+    warm: bool = False
 
 
 STAGES: tuple[Stage, ...] = (
@@ -41,7 +43,8 @@ STAGES: tuple[Stage, ...] = (
     Stage("tokens", ("corpus",), "Tokens", tensors=False),
     Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
-    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=4),
+    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=4,
+          warm=True),
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
     Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=3),
@@ -54,6 +57,25 @@ STAGES: tuple[Stage, ...] = (
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
 # contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
 UNKEYED = {"corpus": {"path", "validation", "test"}, "sequence_vae": {"tensorboard"}}
+
+
+Held = dict[str, str]  # stage -> key of what a run holds
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the sequence VAE goes on from, in the place of fresh weights; part of its key.
+
+    Args:
+        sequence_vae, tokens: Keys of the earlier artefacts.
+        epochs, replay, fresh: As for ``textvae.data.Start``.
+    """
+
+    sequence_vae: str
+    tokens: str
+    epochs: int
+    replay: float = 1.0
+    fresh: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +163,8 @@ def artefact_type(name: str) -> Any:
     return getattr(importlib.import_module("textvae.data"), stage(name).artefact)
 
 
-def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = ()) -> list[Planned]:
+def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = (), *,
+         start: Start | None = None, held: Held | None = None) -> list[Planned]:
     """Say what a run would do; nothing is run, loaded or written.
 
     Args:
@@ -149,23 +172,27 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
         store: Where the artefacts are.
         until: Stop at this stage: only it and what it needs are planned.
         force: Stages to run although their artefacts exist.
+        start: What the sequence VAE goes on from.
+        held: The artefacts of a run whose word counts: where its sequence VAE went on from an earlier one, and else
+            has these settings and inputs, it is not trained again from nothing.
 
     Raises:
         ConfigError: An unknown stage.
         InputError: The corpus cannot be found or read.
         StoreError: A manifest is damaged.
     """
-    return _judge(_chain(config, until, force), store, force)
+    return _judge(_chain(config, store, until, force, start, held), store, force)
 
 
 def run(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
-        device: str = "auto", precision: str = "auto", progress: Progress | None = None) -> Result:
+        start: Start | None = None, held: Held | None = None, device: str = "auto", precision: str = "auto",
+        progress: Progress | None = None) -> Result:
     """Bring a pipeline's artefacts up to date: run the stages whose artefact is not there.
 
     A stage that is interrupted leaves its checkpoints, and the next run goes on from them.
 
     Args:
-        config, store, until, force: As for ``plan``.
+        config, store, until, force, start, held: As for ``plan``.
         device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``. Like the device it is told in the manifests of what is
             made now, and makes nothing stale.
@@ -177,7 +204,7 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
     """
     started = time.monotonic()
     with store.lock():
-        chain = _chain(config, until, force)
+        chain = _chain(config, store, until, force, start, held)
         planned = _judge(chain, store, force)
         planning = time.monotonic() - started
         catalogue.remember(config, store)
@@ -263,7 +290,8 @@ class _Runner:
             manifest = store.write(
                 row.name, item.key, artefact, replace=True, version=row.version,
                 config=as_dict(getattr(self.config, row.name)), seed=self.config.seed, inputs=made_from,
-                fingerprint=facts.get("fingerprint", ""), reason=reason, seconds=seconds,
+                fingerprint=facts.get("fingerprint", ""), start=facts.get("start"), cold=facts.get("cold", item.key),
+                reason=reason, seconds=seconds,
                 device=self.describe() if row.tensors else {"kind": "cpu"}, usage=used)
         return manifest, self._usage(row, meter, seconds)
 
@@ -272,9 +300,10 @@ class _Runner:
             self.device.forget_peak_memory()
         section = getattr(self.config, row.name)
         module = importlib.import_module(f"textvae.stages.{row.name}")
+        more = {"start": self._start(facts["start"])} if facts.get("start") else {}
         try:
             artefact = module.run(section, *inputs, seed=seeds.child(self.config.seed, row.name), progress=meter,
-                                  scratch=self.store.scratch(row.name, key))
+                                  scratch=self.store.scratch(row.name, key), **more)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise self.store.trouble(error, "write") from error
@@ -282,6 +311,14 @@ class _Runner:
         if row.name == "corpus" and module.fingerprint(section) != facts["fingerprint"]:
             raise InputError(f"the corpus {section.path} changed while it was being read", "run again")
         return artefact
+
+    def _start(self, facts: dict[str, Any]) -> Any:
+        """What a stage goes on from, a ``textvae.data.Start``."""
+        from textvae.data import Start as Loaded
+
+        before = {name: self.store.load(name, facts[name], artefact_type(name)) for name in ("sequence_vae", "tokens")}
+        return Loaded(before["sequence_vae"], before["tokens"], facts["epochs"], facts["replay"],
+                      tuple(facts["fresh"]))
 
     def _usage(self, row: Stage, meter: Meter, seconds: float) -> dict[str, Any]:
         """What the meter tells, tokens per second of work, and the GPU's memory; never part of an artefact's key."""
@@ -291,7 +328,8 @@ class _Runner:
         return {**used, "tokens_per_second": rate, "gpu_peak_memory": gpu}
 
 
-def _chain(config: PipelineConfig, until: str | None, force: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+def _chain(config: PipelineConfig, store: Store, until: str | None, force: tuple[str, ...], start: Start | None,
+           held: Held | None) -> list[tuple[str, dict[str, Any]]]:
     """The key of every wanted stage, and the facts that it is the hash of, in order."""
     wanted = {row.name for row in STAGES}
     if until is not None:
@@ -303,8 +341,24 @@ def _chain(config: PipelineConfig, until: str | None, force: tuple[str, ...]) ->
             raise ConfigError(f"stage {name} is forced, but --until {until} does not need it", "leave one of them out")
     chain: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in (row for row in STAGES if row.name in wanted):
-        chain[row.name] = _link(row, config, {name: chain[name][0] for name in row.inputs})
+        key, facts = _link(row, config, {name: chain[name][0] for name in row.inputs})
+        if row.warm:
+            begin = as_dict(start) if start else None if row.name in force else _began(store, row.name, key, held)
+            if begin:
+                facts |= {"start": begin, "cold": key}
+                key = _hashed(facts)
+        chain[row.name] = key, facts
     return list(chain.values())
+
+
+def _began(store: Store, name: str, key: str, held: Held | None) -> dict[str, Any] | None:
+    """What a run's artefact went on from, if that is all it differs in from the one of this key."""
+    own = (held or {}).get(name)
+    if own is None or not store.has(name, own):
+        return None
+    manifest = store.manifest(name, own)
+    begin: dict[str, Any] | None = manifest.get("start") if manifest.get("cold") == key else None
+    return begin
 
 
 def _link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[str, dict[str, Any]]:
@@ -314,7 +368,11 @@ def _link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[s
     facts = {"stage": row.name, "version": row.version, "config": kept, "seed": config.seed, "inputs": inputs}
     if row.name == "corpus":
         facts["fingerprint"] = importlib.import_module("textvae.stages.corpus").fingerprint(section)
-    return manifests.sha256(json.dumps(facts, sort_keys=True))[:16], facts
+    return _hashed(facts), facts
+
+
+def _hashed(facts: dict[str, Any]) -> str:
+    return manifests.sha256(json.dumps(facts, sort_keys=True))[:16]
 
 
 def _judge(chain: list[tuple[str, dict[str, Any]]], store: Store, force: tuple[str, ...]) -> list[Planned]:
@@ -356,6 +414,8 @@ def _why(facts: dict[str, Any], store: Store, again: set[str]) -> str:
         return "never run"
     last = max(older, key=lambda manifest: str(manifest["made"]))
     reasons = [f"code version {facts['version']}"] if last["version"] != facts["version"] else []
+    if facts.get("start") != last.get("start"):
+        reasons.append("goes on from earlier weights" if facts.get("start") else "from fresh weights")
     if last["seed"] != facts["seed"]:
         reasons.append(f"seed {last['seed']} -> {facts['seed']}")
     if last["fingerprint"] != facts.get("fingerprint", ""):

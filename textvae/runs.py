@@ -10,7 +10,7 @@ from typing import Any
 from textvae import manifests, pipeline
 from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import ConfigError, StoreError
-from textvae.pipeline import Finished, Result
+from textvae.pipeline import Finished, Planned, Result
 from textvae.progress import Progress
 from textvae.store import Problem, Store
 
@@ -32,6 +32,8 @@ class Run:
         device: What tensors were computed on; empty where none were.
         replaced: The run that was current when this one was recorded; None where there was none.
         packages, python, commit: What made it.
+        gate: What a retraining compared before it promoted this run or did not, for
+            ``textvae.retraining``; empty where nothing was compared.
     """
 
     number: int
@@ -46,11 +48,17 @@ class Run:
     packages: dict[str, str] = field(default_factory=dict)
     python: str = ""
     commit: str = ""
+    gate: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def held(self) -> dict[str, str]:
+        """stage -> key of its artefact."""
+        return {stage: fact["key"] for stage, fact in self.stages.items()}
 
     @property
     def artefacts(self) -> set[tuple[str, str]]:
         """What it is made of, as (stage, key)."""
-        return {(stage, fact["key"]) for stage, fact in self.stages.items()}
+        return set(self.held.items())
 
 
 @dataclass(frozen=True)
@@ -103,20 +111,39 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
     started = manifests.now()
     with store.lock():
         before, known = current(store), records(store)  # a damaged record is told before hours of training
-        result = pipeline.run(config, store, until=until, force=force, device=device, precision=precision,
-                              progress=progress)
-        stages = {item.stage: {"key": item.key, "content": item.content, "ran": item.ran, "reason": item.reason,
-                               "seconds": item.seconds, "metrics": item.metrics} for item in result.stages}
+        result = pipeline.run(config, store, until=until, force=force, held=before.held if before else None,
+                              device=device, precision=precision, progress=progress)
+        stages = facts_of(result)
         for run in (before, *known[-1:]):
-            if run is not None and _holds(run, stages):
+            if run is not None and holds(run, stages):
                 return Execution(run, False, result)
-        run = Run(known[-1].number + 1 if known else 1, store.pipeline, stages, why, started,
-                  round(result.seconds, 3), as_dict(config), result.device, before.number if before else None,
-                  **manifests.provenance())
-        store.put(_name(run.number), asdict(run))
+        run = record(config, store, result, why=why, started=started)
         if GENERATES in stages:
-            store.put_text("current", f"{run.number}\n")
+            _point(store, run)
     return Execution(run, True, result)
+
+
+def facts_of(result: Result) -> dict[str, dict[str, Any]]:
+    """What a record keeps of each stage of a result."""
+    return {item.stage: {"key": item.key, "content": item.content, "ran": item.ran, "reason": item.reason,
+                         "seconds": item.seconds, "metrics": item.metrics} for item in result.stages}
+
+
+def record(config: PipelineConfig, store: Store, result: Result, *, why: str, started: str,
+           gate: dict[str, Any] | None = None) -> Run:
+    """Keep what a run made, under the lock and the next number; who reads still reads the run before."""
+    before, known = current(store), _numbers(store)
+    run = Run(known[-1] + 1 if known else 1, store.pipeline, facts_of(result), why, started, round(result.seconds, 3),
+              as_dict(config), result.device, before.number if before else None, **manifests.provenance(),
+              gate=gate or {})
+    store.put(_name(run.number), asdict(run))
+    return run
+
+
+def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = ()) -> list[Planned]:
+    """Say what ``execute`` would do; as ``pipeline.plan``."""
+    before = current(store)
+    return pipeline.plan(config, store, until, force, held=before.held if before else None)
 
 
 def records(store: Store) -> list[Run]:
@@ -244,7 +271,7 @@ def promote(store: Store, number: int) -> Run:
         if gone:
             raise StoreError(f"run {number} of {store.pipeline} is incomplete: {', '.join(sorted(gone))} is gone",
                              "promote another run")
-        store.put_text("current", f"{number}\n")
+        _point(store, run)
     return run
 
 
@@ -320,9 +347,14 @@ def status(store: Store) -> Status:
                   numbers[-1] if numbers else None, len(numbers), len(store.artefacts()), _size(store.folder))
 
 
-def _holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
+def holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
+    """Whether a run is made of these very artefacts, as ``facts_of`` gives them."""
     return all(stage in run.stages and all(run.stages[stage][fact] == made[fact] for fact in ("key", "content"))
                for stage, made in stages.items())
+
+
+def _point(store: Store, run: Run) -> None:
+    store.put_text("current", f"{run.number}\n")
 
 
 def _numbers(store: Store) -> list[int]:

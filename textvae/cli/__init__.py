@@ -10,7 +10,7 @@ import click
 
 # Commands in the order in which a new user meets them, and the module of each: only the one that is called is imported.
 COMMANDS = {
-    "run": "run",
+    "run": "run", "retrain": "retrain",
     "evaluate": "measure",
     "status": "look", "show": "look", "runs": "look",
     "vary": "write", "sample": "write", "encode": "write",

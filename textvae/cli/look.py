@@ -147,14 +147,13 @@ def _one(pipeline: str, store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from textvae import catalogue
-    from textvae import pipeline as stages
     from textvae import runs as recorded
     from textvae.cli.console import number, say, say_json, say_table
 
     folder = catalogue.locate(pipeline, store)
     known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()
     config, _ = catalogue.find(str(folder.folder) if known else pipeline, store)
-    planned = stages.plan(config, folder)
+    planned = recorded.plan(config, folder)
     if as_json:
         for item in planned:
             say_json(asdict(item))

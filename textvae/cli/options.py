@@ -5,6 +5,9 @@ from pathlib import Path
 import click
 
 pipeline = click.argument("pipeline")
+corpus = click.option("--corpus", metavar="PATH", help="Read this corpus: short for --set corpus.path=PATH.")
+overrides = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                         help="Change a setting, such as tokens.level=word; may be given again.")
 store = click.option("--store", type=click.Path(path_type=Path, file_okay=False), default=Path("models"),
                      show_default=True, metavar="DIR", help="Folder of the store.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
@@ -39,3 +42,12 @@ must = click.option("--must", metavar="WORD", multiple=True,
 avoid = click.option("--avoid", metavar="WORD", multiple=True,
                      help="No text with this word or phrase, or with a match of /REGEX/; may be repeated.")
 max_words = click.option("--max-words", type=click.IntRange(min=1), metavar="N", help="Only texts of at most N words.")
+
+
+def given(corpus: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """What ``--corpus`` and ``--set`` say, as overrides of the settings."""
+    import json
+
+    # In quotes, so that a folder called 2024 stays a text: JSON's escapes are TOML's.
+    path = () if corpus is None else (f"corpus.path={json.dumps(corpus, ensure_ascii=False)}",)
+    return (*overrides, *path)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.pipeline
-@click.option("--corpus", metavar="PATH", help="Read this corpus: short for --set corpus.path=PATH.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
-              help="Change a setting, such as tokens.level=word; may be given again.")
+@options.corpus
+@options.overrides
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage although nothing changed.")
 @options.device
@@ -42,16 +41,13 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
         textvae run quickstart --until tokens --profile
     """
     from textvae import catalogue, runs
-    from textvae import pipeline as stages
     from textvae.cli import profile
     from textvae.cli.bars import watcher
 
-    # In quotes, so that a folder called 2024 stays a text.
-    given = [f"corpus.path={_quoted(corpus)}"] if corpus is not None else []
-    given += [f"seed={seed}"] if seed is not None else []
-    config, folder = catalogue.find(pipeline, store, (*overrides, *given))
+    seeded = (f"seed={seed}",) if seed is not None else ()
+    config, folder = catalogue.find(pipeline, store, (*options.given(corpus, overrides), *seeded))
     if dry_run:
-        _say_plan(stages.plan(config, folder, until, force), as_json)
+        _say_plan(runs.plan(config, folder, until, force), as_json)
         return
     done = runs.execute(config, folder, until=until, force=force, device=device, precision=precision,
                         progress=watcher())
@@ -61,13 +57,6 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
         _say_done_json(done, folder, {"profile": profile.as_json(done.result)} if with_profile else {})
     else:
         _say_done(done, folder)
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: JSON's escapes are TOML's."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _say_plan(planned: "list[Planned]", as_json: bool) -> None:

@@ -4,8 +4,9 @@ from textvae.data.corpus import Corpus, Post, Rejected
 from textvae.data.evaluation import Evaluation
 from textvae.data.latents import Latents
 from textvae.data.network import TrainedNetwork
+from textvae.data.start import Start
 from textvae.data.tokens import BEGIN, END, PAD, SPECIAL, SPLITS, UNKNOWN, Tokens
 from textvae.data.vectors import CompressedVectors, WordVectors
 
 __all__ = ["BEGIN", "END", "PAD", "SPECIAL", "SPLITS", "UNKNOWN", "CompressedVectors", "Corpus", "Evaluation",
-           "Latents", "Post", "Rejected", "Tokens", "TrainedNetwork", "WordVectors"]
+           "Latents", "Post", "Rejected", "Start", "Tokens", "TrainedNetwork", "WordVectors"]

@@ -15,9 +15,7 @@ def likelihood(subject: Subject) -> Metrics:
     q = subject.posterior
     mean = q["mean"]
     lengths = np.array([len(sequence) + 1 for sequence in subject.sequences], np.float64)
-    z = subject.writer.draw(q, subject.rng("posterior"))
-    rebuilt = np.asarray(subject.writer.score(subject.sequences, z, subject.label), np.float64)
-    per_dimension = subject.writer.nats(q, z, subject.label)
+    rebuilt, per_dimension = _terms(subject)
     kl = per_dimension.sum(axis=1)
     seed = subject.child("bootstrap")
     said = information(subject.writer.network, q, seed=subject.child("information"))
@@ -50,17 +48,32 @@ def likelihood(subject: Subject) -> Metrics:
     return found
 
 
-def _importance_weighted(subject: Subject, negative_elbo: np.ndarray) -> Metrics:
+def iw_nll(subject: Subject) -> np.ndarray:
+    """The importance-weighted bound of each sequence in nats, float64 [sequences]; their mean is the IW-NLL."""
+    rebuilt, per_dimension = _terms(subject)
+    return _bounds(subject, rebuilt + per_dimension.sum(axis=1))[0]
+
+
+def _terms(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """-log p(x|z) of one z ~ q(z|x) each, float64 [sequences], and the KL, float64 [sequences, latent]."""
+    z = subject.writer.draw(subject.posterior, subject.rng("posterior"))
+    return (np.asarray(subject.writer.score(subject.sequences, z, subject.label), np.float64),
+            subject.writer.nats(subject.posterior, z, subject.label))
+
+
+def _bounds(subject: Subject, negative_elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Measure the bound of ``iw_sequences`` sequences, and with ``negative_elbo``, float64 [all], that of all.
 
     What the bound takes off a sequence's negative ELBO hardly differs between sequences, where the ELBO itself does by
     tens of nats. So the difference is measured on some and the ELBO on all: a regression estimator (Cochran 1977,
     chapter 7), with the residuals of those that were measured in the interval.
+
+    Returns:
+        The bound of each sequence, float64 [all], and the difference of those on which it was measured, float64 [some].
     """
     samples = subject.config.iw_samples
     picked = subject.pick(np.arange(len(subject.sequences)), subject.config.iw_sequences, "iw")
-    lengths = np.array([len(sequence) for sequence in subject.sequences])
-    rng, seed = subject.rng("importance"), subject.child("bootstrap")
+    rng = subject.rng("importance")
     bounds, elbos = np.zeros(len(picked)), np.zeros(len(picked))
     for i, row in enumerate(picked):
         q = {name: values[row:row + 1] for name, values in subject.posterior.items()}
@@ -70,18 +83,26 @@ def _importance_weighted(subject: Subject, negative_elbo: np.ndarray) -> Metrics
         bounds[i] = metrics.importance_weighted(log_weights[None])[0]
         elbos[i] = -log_weights.mean()
     gap = elbos - bounds
+    if len(picked) == len(negative_elbo):
+        return bounds, gap
+    nats = negative_elbo - gap.mean()
+    nats[picked] -= (gap - gap.mean()) * len(nats) / len(picked)
+    return nats, gap
+
+
+def _importance_weighted(subject: Subject, negative_elbo: np.ndarray) -> Metrics:
+    samples, seed = subject.config.iw_samples, subject.child("bootstrap")
+    nats, gap = _bounds(subject, negative_elbo)
+    lengths = np.array([len(sequence) for sequence in subject.sequences])
     how = f"with {samples:,} importance samples from q(z|x), over {len(lengths):,} test sequences"
-    nats = bounds
-    if len(picked) < len(lengths):
-        nats = negative_elbo - gap.mean()
-        nats[picked] -= (gap - gap.mean()) * len(lengths) / len(picked)
-        how += f": their negative ELBO, less the {gap.mean():.3g} nats it is lower by on {len(picked):,} of them"
+    if len(gap) < len(lengths):
+        how += f": their negative ELBO, less the {gap.mean():.3g} nats it is lower by on {len(gap):,} of them"
     return {
         "iw_nll": entry(metrics.mean(nats, seed=seed), "nats/sequence",
                         f"importance-weighted bound on -log p(x) (Burda et al. 2016) {how}"),
         "iw_gap": entry(metrics.mean(gap, seed=seed), "nats/sequence",
                         "by how much it is lower than the negative ELBO from the same samples, over "
-                        f"{len(picked):,} test sequences"),
+                        f"{len(gap):,} test sequences"),
         "iw_ppl": entry(metrics.ratio(nats, lengths + 1.0, seed=seed, exponential=True), "perplexity",
                         f"exp(IW-NLL per prediction), {how}; {COUNT}"),
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from textvae import metrics
 from textvae.config import EvaluationConfig
-from textvae.data import UNKNOWN, CompressedVectors, Latents, Tokens
+from textvae.data import UNKNOWN, Tokens
 from textvae.seeds import child
 
 SHORTEST, LONGEST = 6, 25  # words of a source: room to vary, and most of it still in z
@@ -37,16 +37,12 @@ class Subject:
     Args:
         config: How much is measured.
         tokens: Every sequence with its split.
-        compressed: The compressed word vectors.
-        latents: The posterior of every sequence.
         writer: ``textvae.writer.Writer`` of the sequence VAE, or what has its methods.
         seed: Parent of every seed used.
     """
 
     config: EvaluationConfig
     tokens: Tokens
-    compressed: CompressedVectors
-    latents: Latents
     writer: Any
     seed: int
 

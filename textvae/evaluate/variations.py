@@ -12,11 +12,12 @@ from textvae.evaluate.subject import Metrics, Rows, Subject, entry
 Groups = list[list[str]]
 
 
-def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
+def variations(subject: Subject, judge: Judge, vectors: np.ndarray) -> tuple[Metrics, Rows]:
     """Vary test sequences and measure what comes.
 
     Args:
         judge: A language model of the training split.
+        vectors: Word vectors of the vocabulary, float32 [vocabulary, dim], for the content that is kept.
 
     Returns:
         Metrics; rows for the report, one per source: ``source``, ``nats_per_token`` of it under the judge, and
@@ -29,7 +30,7 @@ def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
     groups = [[item.text for item in own] for own in written]
     how = (f"{config.variations} variations of each of {len(sources):,} test sequences, at strength "
            f"{config.strength:g} and temperature {config.temperature:g}")
-    found = {**_content(subject, sources, groups, how), **_fluency(subject, judge, sources, groups),
+    found = {**_content(subject, vectors, sources, groups, how), **_fluency(subject, judge, sources, groups),
              **_constraints(subject, sources, written)}
     rows = [{"source": source,
              "variations": [{"text": item.text, "distance": item.distance, "nats_per_token": -item.log_prob,
@@ -38,7 +39,7 @@ def variations(subject: Subject, judge: Judge) -> tuple[Metrics, Rows]:
     return found, rows[:config.shown]
 
 
-def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> Metrics:
+def _content(subject: Subject, vectors: np.ndarray, sources: list[str], groups: Groups, how: str) -> Metrics:
     seed = subject.child("bootstrap")
     cut = [subject.words(group) for group in groups]
     own = subject.words(sources)
@@ -54,7 +55,7 @@ def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> 
         "variation_bleu": entry(
             metrics.mean(np.array(kept), seed=seed), "BLEU, 0 to 100",
             f"content kept: mean sentence BLEU (exponential smoothing) of a variation against its source; {how}"),
-        **_cosine(subject, sources, groups),
+        **_cosine(subject, vectors, sources, groups),
         "variation_distinct_2": entry(
             metrics.mean(np.array([metrics.distinct(group, 2) for group in paired]), seed=seed), "share",
             f"different pairs of words of all, among the variations of one source, {many}mean over sources"),
@@ -72,10 +73,9 @@ def _content(subject: Subject, sources: list[str], groups: Groups, how: str) -> 
     }
 
 
-def _cosine(subject: Subject, sources: list[str], groups: Groups) -> Metrics:
+def _cosine(subject: Subject, vectors: np.ndarray, sources: list[str], groups: Groups) -> Metrics:
     """Of a variation and its source, and of a variation and another source as the anchor."""
     seed = subject.child("bootstrap")
-    vectors = np.asarray(subject.compressed.vectors)
     whose = [i for i, group in enumerate(groups) for _ in group]
     texts = subject.encode([text for group in groups for text in group])
     encoded = subject.encode(sources)

@@ -55,7 +55,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     """
     from textvae.writer import Writer
 
-    subject = Subject(config, tokens, compressed, latents, Writer.of(tokens, sequence_vae), seed)
+    subject = Subject(config, tokens, Writer.of(tokens, sequence_vae), seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),
                 ("Language model", language_model.plot), ("Autoencoder", autoencoder.plot)]
@@ -73,14 +73,14 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
             sampled, texts["samples"], lengths = evaluate.samples(subject, judge)
             found |= sampled
             advance()
-            varied, texts["variations"] = evaluate.variations(subject, judge)
+            varied, texts["variations"] = evaluate.variations(subject, judge, np.asarray(compressed.vectors))
             found |= varied
             advance()
             found |= evaluate.constraints(subject)
             advance()
             texts["interpolations"] = evaluate.interpolations(subject)
             found |= evaluate.paths(subject)
-            found |= _others(subject, compressed, latent_transformer, word_transformer)
+            found |= _others(subject, compressed, latents, latent_transformer, word_transformer)
             advance()
             usage = _usage(subject, found, lengths)
             advance()
@@ -116,7 +116,7 @@ def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: Tr
     return found
 
 
-def _others(subject: Subject, compressed: CompressedVectors, latent_transformer: TrainedNetwork,
+def _others(subject: Subject, compressed: CompressedVectors, latents: Latents, latent_transformer: TrainedNetwork,
             word_transformer: TrainedNetwork) -> Metrics:
     """The models that the writer does not use."""
     from textvae.stages import latent_transformer as latent_stage
@@ -131,7 +131,7 @@ def _others(subject: Subject, compressed: CompressedVectors, latent_transformer:
             "per token of the causal transformer over compressed word vectors, over all "
             f"{own['sequences']:,} test sequences; {over}")
     if latent_transformer.weights and len(latent_stage.windows(tokens, "test", 2)):
-        own = latent_stage.evaluate(latent_transformer, tokens, subject.latents, "test")
+        own = latent_stage.evaluate(latent_transformer, tokens, latents, "test")
         found["latent_transformer_mse"] = entry(
             own["mse"], "squared deviations", "of the next sequence's posterior mean, per active dimension, in squared "
             f"standard deviations of the training split; {own['targets']:,} test sequences predicted")

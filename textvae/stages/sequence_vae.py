@@ -9,15 +9,18 @@ import numpy as np
 
 from textvae.config import ConstraintConfig, SequenceVAEConfig
 from textvae.constraints import defined
-from textvae.data import UNKNOWN, CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.data import UNKNOWN, CompressedVectors, Start, Tokens, TrainedNetwork, WordVectors
 from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
+from textvae.stages import warm
 
 # Settings that the network takes as they are.
 OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "decoder", "skip", "hidden", "latent", "dropout",
               "embedding_dropout", "weight_drop", "layer_norm", "posterior", "mean_gamma", "concentration",
               "categories", "relaxation", "prior", "components", "free_bits", "free_bits_over", "smooth")
+# Settings without which weights do not fit or do not mean the same.
+SHAPED_BY = (*OF_NETWORK, "vectors", "embedding", "labels", "constraints")
 UNLABELLED = 0.1  # share of labels that training keeps back
 WATCHED = 2000  # validation sequences whose MI is looked at after each epoch: its cost grows with their square
 COLLAPSED = 0.5  # nats of MI under which z says next to nothing: a latent transformer needs 2
@@ -25,11 +28,12 @@ COLLAPSED = 0.5  # nats of MI under which z says next to nothing: a latent trans
 
 def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | None,
         compressed: CompressedVectors | None, *, seed: int, progress: Progress, scratch: Path,
-        name: str = "sequence_vae") -> TrainedNetwork:
+        name: str = "sequence_vae", start: Start | None = None) -> TrainedNetwork:
     """Train the network of ``textvae.nn.SequenceVAE``; vectors that ``config.vectors`` does not name may be None.
 
     Args:
         name: What progress calls the training.
+        start: The earlier run that it goes on from, of the same settings; see ``textvae.stages.warm``.
 
     Returns:
         Kind ``"sequence_vae"``; its metrics are of the validation split.
@@ -43,23 +47,31 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     from textvae.evaluate.information import information
     from textvae.nn.aggressive import MOST, Aggressive
     from textvae.nn.training import fit
-    from textvae.nn.weights import gather
+    from textvae.nn.weights import assign, gather
 
+    config = warm.settings(config, start) if start else config
     logger = _tensorboard(config.tensorboard)
     constraints = [defined(own, tokens) for own in config.constraints]
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
-    start = None if of_words is None else of_words.vectors
+    vectors = None if of_words is None else of_words.vectors
     _check(config)
     network = nn.NETWORKS["sequence_vae"](
-        vocabulary=tokens.vocabulary_size, embedding=config.embedding if start is None else start.shape[1],
+        vocabulary=tokens.vocabulary_size, embedding=config.embedding if vectors is None else vectors.shape[1],
         max_length=int(tokens.lengths.max(initial=1)), labels=list(config.labels),
         constraints=[constraint.settings for constraint in constraints],
         **{name: getattr(config, name) for name in OF_NETWORK}, seed=child(seed, "weights"))
+    if vectors is not None:
+        network.embedding.embeddings.assign(_scaled(vectors, keras.ops.convert_to_numpy(network.embedding.embeddings)))
     if start is not None:
-        network.embedding.embeddings.assign(_scaled(start, keras.ops.convert_to_numpy(network.embedding.embeddings)))
+        assign(network, warm.weights(start, tokens, compressed, gather(network)))
     rows = {split: tokens.rows(split) for split in ("train", "validation")}
     lengths = tokens.lengths[rows["train"]]
-    steps = -(-len(lengths) // config.batch_size)
+
+    def read_in(purpose: str) -> tuple[np.ndarray, np.random.Generator]:
+        rng = np.random.default_rng(child(seed, purpose))
+        return warm.replayed(rows["train"], tokens, start, rng), rng
+
+    steps = -(-len(read_in("epoch-0")[0]) // config.batch_size)
     jit = config.jit and network.takes_xla
     widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit))
     chances = None
@@ -80,11 +92,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         applies[:, i] = constraint.applies
 
     def training(epoch: int, purpose: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
-        return batches(tokens, rows["train"], config.batch_size, applies, label=label, widths=widths,
+        chosen, rng = read_in(f"{purpose}-{epoch}")
+        return batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths,
                        noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
                               "shuffle": config.noise_shuffle},
-                       word_dropout=config.word_dropout, chances=chances,
-                       rng=np.random.default_rng(child(seed, f"{purpose}-{epoch}")))
+                       word_dropout=config.word_dropout, chances=chances, rng=rng)
 
     trainer = None
     if config.aggressive:

@@ -44,7 +44,7 @@ def run(config: TokensConfig, corpus: Corpus, *, seed: int, progress: Progress, 
     units: list[list[str]] = []
     with progress.task("splitting posts", total=len(corpus.posts)) as advance:
         for post in corpus.posts:
-            units.append(_units(config.unit, post.text))
+            units.append(units_of(config.unit, post.text))
             advance()
     sides, moved = _sides(_shares(config, corpus.posts), corpus.posts, [bool(own) for own in units])
     if moved:
@@ -82,7 +82,8 @@ def _check(config: TokensConfig) -> None:
                           f"{config.max_length}", "raise max_length")
 
 
-def _units(unit: str, text: str) -> list[str]:
+def units_of(unit: str, text: str) -> list[str]:
+    """The texts of a post that become sequences; a window's are cut further once they are tokens."""
     if unit == "sentence":
         return sentences.split(text)
     text = text.strip()

@@ -1,0 +1,177 @@
+"""retrain: train on as the corpus grows, and promote what is as good."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from textvae.cli import options
+
+if TYPE_CHECKING:
+    from textvae.config import PipelineConfig
+    from textvae.progress import Progress
+    from textvae.retraining import Due, Outcome
+    from textvae.store import Store
+
+UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+PATIENCE = 10.0  # seconds that a web hook may take
+QUIET = (10, 11, 75)  # codes that --quiet-codes makes 0: nothing is broken
+
+
+class Age(click.ParamType):
+    """A time such as 7d, in seconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number and its unit."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no time: give a number of minutes, hours, days or weeks, as in 90m, 36h, 7d, 2w",
+                      param, ctx)
+        return float(match[1]) * UNITS[match[2]]
+
+
+@click.command()
+@options.pipeline
+@options.corpus
+@options.overrides
+@click.option("--if-older-than", type=Age(), metavar="AGE",
+              help="Only if the promoted run is older than this, such as 7d, or another --if holds.")
+@click.option("--if-new-posts", type=click.IntRange(min=1), metavar="N",
+              help="Only if so many posts are new or changed, or another --if holds.")
+@click.option("--if-new-words", type=click.IntRange(min=1), metavar="N",
+              help="Only if so many words are in them, or another --if holds.")
+@click.option("--from-scratch", is_flag=True, help="Train from fresh weights, due or not.")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N",
+              help="Delete older runs afterwards, as prune --keep N does.")
+@click.option("--on-success", metavar="COMMAND", help="Run this in a shell after a promotion; it reads the result.")
+@click.option("--on-failure", metavar="COMMAND", help="Run this after a failure, or where the new run is not promoted.")
+@click.option("--webhook", metavar="URL", help="Post the result there as JSON, in both cases.")
+@click.option("--quiet-codes", is_flag=True, help="Exit with 0 unless something failed, for schedulers that mail.")
+@options.device
+@options.precision
+@options.store
+@options.as_json
+@click.pass_context
+def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tuple[str, ...],
+            if_older_than: float | None, if_new_posts: int | None, if_new_words: int | None, from_scratch: bool,
+            keep: int | None, on_success: str | None, on_failure: str | None, webhook: str | None, quiet_codes: bool,
+            device: str, precision: str, store: Path, as_json: bool) -> None:
+    """Train on as the corpus grows; keep the better run.
+
+    Does nothing where nothing changed. Else the sequence VAE goes on from the promoted run's weights, both runs are
+    compared on the same held-out posts, and the new one is promoted only if it is as good: docs/retraining.md.
+
+    Exit codes: 0 promoted, 10 nothing changed or not due, 11 not promoted, 75 another process is at work, 1 failed.
+
+    \b
+    Example:
+        textvae retrain quickstart
+        textvae retrain quickstart --if-older-than 7d --if-new-posts 50 --keep 5
+    """
+    from textvae import catalogue
+    from textvae.errors import LockedError
+    from textvae.retraining import Due
+
+    config, folder = catalogue.find(pipeline, store, options.given(corpus, overrides))
+    due = Due(if_older_than, if_new_posts, if_new_words)
+    try:
+        outcome = _attempt(config, folder, due, from_scratch, keep, (device, precision), (on_success, on_failure,
+                                                                                          webhook))
+    except LockedError:
+        if quiet_codes:
+            ctx.exit(0)
+        raise
+    _say(outcome, as_json)
+    ctx.exit(0 if quiet_codes and outcome.code in QUIET else outcome.code)
+
+
+def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch: bool, keep: int | None,
+             where: tuple[str, str], hooks: tuple[str | None, str | None, str | None]) -> "Outcome":
+    """Retrain once, and leave the outcome in the log, in the store and with those who asked to be told."""
+    from contextlib import closing, suppress
+
+    from textvae import manifests, retraining, runs
+    from textvae.cli.bars import watcher
+    from textvae.errors import LockedError, TextvaeError
+    from textvae.journal import Journal
+
+    device, precision = where
+    with closing(Journal(store.folder, watcher())) as journal:
+        began = manifests.now()
+        try:
+            outcome = retraining.retrain(config, store, due=due, from_scratch=from_scratch, device=device,
+                                         precision=precision, progress=journal)
+            retraining.keep(store, outcome)
+            journal.note(f"{outcome.result}: {outcome.why}")
+            if keep is not None:
+                runs.prune(store, keep)
+        except LockedError as error:
+            journal.note(f"locked: {error.message}")
+            raise
+        except (TextvaeError, OSError) as error:
+            outcome = retraining.Outcome(store.pipeline, retraining.FAILED, str(error), started=began)
+            journal.note(f"failed: {error}")
+            with suppress(TextvaeError):  # the store may be what is broken
+                retraining.keep(store, outcome)
+            _notify(outcome, hooks, journal)
+            raise
+        _notify(outcome, hooks, journal)
+    return outcome
+
+
+def _notify(outcome: "Outcome", hooks: tuple[str | None, str | None, str | None], journal: "Progress") -> None:
+    """Tell who asked to be told; a hook that fails is news, and changes nothing."""
+    from dataclasses import asdict
+
+    from textvae import retraining
+    from textvae.cli.console import as_json
+
+    on_success, on_failure, webhook = hooks
+    if outcome.result in (retraining.UNCHANGED, retraining.NOT_DUE):
+        return
+    command = on_success if outcome.result == retraining.PROMOTED else on_failure
+    text = as_json(asdict(outcome))
+    for trouble in (_run(command, text), _post(webhook, text)):
+        if trouble:
+            journal.say(trouble)
+
+
+def _run(command: str | None, text: str) -> str:
+    import subprocess
+
+    if not command:
+        return ""
+    done = subprocess.run(command, shell=True, input=text, text=True, check=False)
+    return f"the command {command!r} ended with {done.returncode}" if done.returncode else ""
+
+
+def _post(url: str | None, text: str) -> str:
+    import urllib.request
+
+    if not url:
+        return ""
+    try:
+        request = urllib.request.Request(url, text.encode(), {"Content-Type": "application/json"})
+        if request.type not in ("http", "https"):
+            return f"{url} is no web address: nothing was posted"
+        with urllib.request.urlopen(request, timeout=PATIENCE):
+            return ""
+    except (OSError, ValueError) as error:
+        return f"posting to {url} failed: {error}"
+
+
+def _say(outcome: "Outcome", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae.cli.console import say, say_json
+
+    if as_json:
+        say_json(asdict(outcome) | {"code": outcome.code})
+        return
+    number = f" run {outcome.run}" if outcome.run else ""
+    say(f"{outcome.pipeline}: {outcome.result}{number}: {outcome.why}")
+    for check in outcome.gate:
+        say(f"  {'yes' if check['passed'] else 'NO '} {check['says']}")
