@@ -51,20 +51,41 @@ def textvae(*args: str, stdin: bytes = b"") -> Done:
 
 def parses(words: list[str]) -> click.Context:
     """Parse the words after ``textvae`` with the real command line, running nothing."""
-    with group.make_context("textvae", list(words), resilient_parsing=False) as root:
-        if not words or words[0].startswith("-"):
-            return root
-        name, command, rest = group.resolve_command(root, words)
-        assert command is not None
-        return command.make_context(name, rest, parent=root)
+    return _parse(group, "textvae", words)
+
+
+def _parse(command: click.Command, name: str | None, words: list[str],
+           parent: click.Context | None = None) -> click.Context:
+    with command.make_context(name, list(words), parent=parent) as ctx:
+        if not isinstance(command, click.Group) or not words or words[0].startswith("-"):
+            return ctx
+        inner, found, rest = command.resolve_command(ctx, words)
+        assert found is not None
+        return _parse(found, inner, rest, ctx)
+
+
+def find(name: str) -> click.Command:
+    """The command of a name such as ``run`` or ``schedule print``."""
+    found: click.Command | None = group
+    for word in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), word)
+    assert found is not None
+    return found
+
+
+def names() -> list[str]:
+    """Every command, and behind one that is a group those in it."""
+    listed = []
+    for name in COMMANDS:
+        command = find(name)
+        listed += [name, *(f"{name} {inner}" for inner in getattr(command, "commands", ()))]
+    return listed
 
 
 def examples(command: str) -> list[list[str]]:
     """The commands of a help text's example, as the words after ``textvae``, without redirections."""
-    ctx = click.Context(group)
-    found = group.get_command(ctx, command)
-    assert found is not None and found.help is not None
-    block = found.help.partition("Example:")[2]
+    block = (find(command).help or "").partition("Example:")[2]
     return [words(line) for line in block.splitlines() if line.strip().startswith("textvae ")]
 
 
@@ -81,7 +102,8 @@ def console_lines(page: Path) -> list[str]:
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-__all__ = ["COMMANDS", "Done", "console_lines", "examples", "parses", "textvae", "words"]
+__all__ = ["COMMANDS", "Done", "console_lines", "examples", "find", "names", "parses", "textvae",
+           "words"]
 
 
 def seconds_of_children() -> float:

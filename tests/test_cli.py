@@ -11,30 +11,22 @@ from pathlib import Path
 
 import click
 import pytest
-from commands import COMMANDS, examples, parses, seconds_of_children, textvae
+from commands import examples, find, names, parses, seconds_of_children, textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textvae.cli import bars, console, highlights, write
-from textvae.cli import textvae as group
 from textvae.errors import InputError
 from textvae.pipeline import STAGES
 from textvae.store import Store
 
 SHELL = (sys.executable, "-m", "textvae.cli")
-ROOT = click.Context(group, info_name="textvae", terminal_width=100)
 
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every test starts in an empty working folder."""
     monkeypatch.chdir(tmp_path)
-
-
-def command(name: str) -> click.Command:
-    found = group.get_command(ROOT, name)
-    assert found is not None
-    return found
 
 
 def test_help_answers_at_once():
@@ -46,15 +38,15 @@ def test_help_answers_at_once():
     assert min(seconds() for _ in range(5)) < 0.3
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", names())
 def test_every_command_has_help_and_an_example(name):
-    found = command(name)
+    found = find(name)
     first = (found.help or "").splitlines()[0]
     assert first.endswith(".") and len(first) < 60
     assert not found.get_short_help_str(100).endswith("...")
     assert examples(name), f"{name} has no example"
     for words in examples(name):
-        assert words[0] == name
+        assert " ".join(words).startswith(name)
         parses(words)
     for option in found.params:
         if isinstance(option, click.Option):
@@ -64,7 +56,8 @@ def test_every_command_has_help_and_an_example(name):
 
 
 def test_every_command_that_prints_results_has_json():
-    assert all("--json" in [opt for param in command(name).params for opt in param.opts] for name in COMMANDS)
+    printing = [found for found in map(find, names()) if not isinstance(found, click.Group)]
+    assert all("--json" in [opt for param in found.params for opt in param.opts] for found in printing)
 
 
 def test_version():
@@ -79,6 +72,9 @@ def test_version():
     (("sample", "quickstart", "-n", "0"), "Error: Invalid value for '-n'"),
     (("show", "quickstart", "--path"), "Error: --path needs a STAGE"),
     (("prune", "quickstart"), "Error: Missing option '--keep'."),
+    (("schedule", "print", "quickstart"), "Error: Missing option '--with'."),
+    (("schedule", "install", "quickstart", "weekly"), "unexpected argument 'weekly': options of retrain stand behind"),
+    (("schedule", "install", "quickstart", "--", "--store", "x"), "Error: --store stands before --"),
 ])
 def test_wrong_usage_exits_with_2(args, said):
     done = textvae(*args)
@@ -100,6 +96,9 @@ def test_wrong_usage_exits_with_2(args, said):
     (("verify", "quickstart"), "textvae run quickstart"),
     (("promote", "quickstart", "1"), "has no run 1"),
     (("show", "nothing", "--toml"), "recipes: "),
+    (("schedule", "install", "quickstrat"), "did you mean quickstart?"),
+    (("schedule", "install", "quickstart", "--every", "Sunday"), "'Sunday' is no schedule"),
+    (("schedule", "print", "quickstart", "--with", "cron", "--", "--on-failure", "a\nb"), "cannot stand in a schedule"),
 ])
 def test_a_wrong_state_or_input_is_one_message_and_a_hint(args, said):
     done = textvae(*args)

@@ -48,6 +48,9 @@ MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
     "catalogue": {"config", "errors", "store"},
+    "calendars": {"errors"},
+    "schedule": {"calendars", "errors", "store"},
+    "schedulers": {"errors", "schedule", "store"},
     # Stages by name, when they run.
     "pipeline": {"catalogue", "config", "data", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},

@@ -17,6 +17,7 @@ COMMANDS = {
     "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
     "augment": "table",
     "promote": "keep", "verify": "keep", "prune": "keep",
+    "schedule": "schedule",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import click
 
 from textvae import config
-from textvae.cli import COMMANDS, textvae
+from textvae.cli import textvae
 from textvae.cli.console import tell
 
 WIDTH = 100  # of the help texts, whatever the terminal of whoever writes the pages
@@ -19,12 +19,7 @@ def command_page() -> str:
     parts = ["# The command line", "",
              "Written by `make docs` from `textvae --help`; a test fails when it is stale.", ""]
     root = click.Context(textvae, info_name="textvae", terminal_width=WIDTH, **textvae.context_settings)
-    parts += _fenced(textvae.get_help(root))
-    for name in COMMANDS:
-        command = textvae.get_command(root, name)
-        assert command is not None  # the table names what exists
-        context = click.Context(command, root, info_name=name, terminal_width=WIDTH)
-        parts += [f"## textvae {name}", "", *_fenced(command.get_help(context))]
+    parts += _fenced(textvae.get_help(root)) + _commands(textvae, root)
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -48,6 +43,18 @@ def main() -> None:
     for name, page in (("cli.md", command_page()), ("settings.md", settings_page())):
         (folder / name).write_text(page, encoding="utf-8")
         tell(f"wrote {folder / name}")
+
+
+def _commands(group: click.Group, parent: click.Context) -> list[str]:
+    """The help of every command of a group, of one that is a group with its own behind it."""
+    parts = []
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None  # it is in the list
+        context = click.Context(command, parent, info_name=name, terminal_width=WIDTH)
+        parts += [f"## {context.command_path}", "", *_fenced(command.get_help(context))]
+        parts += _commands(command, context) if isinstance(command, click.Group) else []
+    return parts
 
 
 def _fenced(text: str) -> list[str]:
