@@ -4,8 +4,9 @@ from pathlib import Path
 
 import networks
 import pytest
-from fake_stages import Fakes, folder_of_posts
+from fake_stages import Fakes, Judge, folder_of_posts
 
+from textvae import gate
 from textvae.store import Store
 from textvae.writer import Writer
 
@@ -13,6 +14,13 @@ from textvae.writer import Writer
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     return Fakes(monkeypatch)
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
+    judge = Judge()
+    monkeypatch.setattr(gate, "compare", judge.compare)
+    return judge
 
 
 @pytest.fixture

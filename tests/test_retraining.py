@@ -1,38 +1,17 @@
 """Retraining: what changed, whether it is due, what is gone on from, and that nothing worse is promoted."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_stages import Fakes, folder_of_posts, tiny
+from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
 from textvae import gate, retraining, runs
 from textvae.data import Post
 from textvae.errors import InputError
 from textvae.retraining import DECLINED, NOT_DUE, PROMOTED, UNCHANGED, Due, Outcome
 from textvae.store import Store
-
-
-class Judge:
-    """A gate that says what it is told to, and remembers whom it compared."""
-
-    def __init__(self) -> None:
-        self.passes = True
-        self.posts: list[list[str]] = []
-
-    def compare(self, champion: Any, challenger: Any, posts: Sequence[Post], config: Any, *, seed: int
-                ) -> list[gate.Check]:
-        self.posts.append([post.id for post in posts])
-        return [gate.Check("iw_nll", self.passes, 90.0, 91.0, "90.00 -> 91.00 nats")]
-
-
-@pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
-    judge = Judge()
-    monkeypatch.setattr(gate, "compare", judge.compare)
-    return judge
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import COMMANDS, textvae
+from commands import textvae
 
 from textvae import schedulers
 from textvae.store import Store
@@ -209,7 +209,6 @@ def test_print_changes_nothing_and_says_where_files_go(machine):
     assert not machine.units.exists() and not Path("models").exists()
 
 
-@pytest.mark.skipif("retrain" not in COMMANDS, reason="needs the command to ask")
 def test_options_that_retrain_lacks_are_refused_now(machine):
     machine.has("systemctl")
     done = textvae("schedule", "install", "blog", "--", "--if-new-pots", "5")

@@ -165,10 +165,10 @@ WantedBy=timers.target
 
 
 def cron_line(job: Job) -> str:
-    """The line of a crontab, without its end. What it prints is appended to a log beside the pipeline's folder."""
+    """The line of a crontab, without its end. What it prints is kept beside the pipeline's folder until the next."""
     log = job.absolute(f"{job.store.folder}.cron.log")
     command = (f"cd {shlex.quote(str(job.folder))} && nice -n 10 {shlex.join([*job.command(), '--quiet-codes'])}"
-               f" >> {shlex.quote(log)} 2>&1 {job.mark}")
+               f" > {shlex.quote(log)} 2>&1 {job.mark}")
     return f"{job.calendar.cron()} {for_cron(command)}"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from textvae.cli import COMMANDS, options, textvae
+from textvae.cli import options
 
 if TYPE_CHECKING:
     from textvae.schedule import Job
@@ -159,11 +159,9 @@ def _check(pipeline: str, given: tuple[str, ...]) -> None:
         raise click.UsageError(f"unexpected argument {given[0]!r}: options of retrain stand behind --")
     if any(option.partition("=")[0] == "--store" for option in given):
         raise click.UsageError("--store stands before --: it is the same store for both")
-    if "retrain" in COMMANDS:
-        ctx = click.get_current_context()
-        retrain = textvae.get_command(ctx, "retrain")
-        assert retrain is not None  # the table names what exists
-        retrain.make_context("retrain", [pipeline, *given], parent=ctx.find_root())
+    from textvae.cli.retrain import retrain
+
+    retrain.make_context("retrain", [pipeline, *given], parent=click.get_current_context().find_root())
 
 
 def _gone(pipeline: str, root: Path) -> "Store":

@@ -1,0 +1,154 @@
+"""``textvae retrain``: its codes, what it prints and leaves behind, and whom it tells."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import textvae
+from fake_stages import Fakes, Judge, folder_of_posts
+
+from textvae import journal, retraining
+from textvae.store import Store
+
+HOLD = "import sys; from pathlib import Path; from textvae.store import Store\n" \
+       "with Store(Path('models'), 'blog').lock(): print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def site(fakes: Fakes, judge: Judge, posts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a pipeline that was run once."""
+    monkeypatch.chdir(tmp_path)
+    Path("blog.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    assert textvae("retrain", "blog.toml").code == 0
+    return tmp_path
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[Any]]]:
+    """The address of a web server, and what was posted to it."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            return None
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/", heard
+    server.shutdown()
+    server.server_close()
+
+
+def log() -> str:
+    return (Path("models/blog") / journal.LOG).read_text(encoding="utf-8")
+
+
+def test_each_result_has_its_code(site: Path, judge: Judge):
+    again = textvae("retrain", "blog.toml")
+    assert (again.code, again.out) == (10, "blog: nothing changed: nothing changed since run 1\n")
+    folder_of_posts(site / "posts", three="A third post.")
+    early = textvae("retrain", "blog.toml", "--if-new-posts", "5", "--if-older-than", "7d")
+    assert early.code == 10 and "1 new or changed posts, not 5" in early.out and "days old, not 7" in early.out
+    done = textvae("retrain", "blog.toml")
+    assert done.code == 0 and done.out.splitlines() == ["blog: promoted run 2: 90.00 -> 91.00 nats",
+                                                        "  yes 90.00 -> 91.00 nats"]
+    judge.passes = False
+    folder_of_posts(site / "posts", spam="Buy buy.")
+    worse = textvae("retrain", "blog.toml", "--json")
+    (found,) = worse.json
+    assert worse.code == found["code"] == 11 and (found["result"], found["run"]) == ("not promoted", 3)
+    assert found["changes"]["new"] == 1 and found["gate"][0]["passed"] is False
+    assert "3" in textvae("runs", "blog.toml").out
+    assert all(f" {result}: " in log() for result in ("promoted", "nothing changed", "not due", "not promoted"))
+    assert "posts: 1 new; going on from run 2" in log()
+
+
+def test_quiet_codes_are_zero_unless_something_failed(site: Path, judge: Judge):
+    assert textvae("retrain", "blog.toml", "--quiet-codes").code == 0
+    judge.passes = False
+    folder_of_posts(site / "posts", spam="Buy buy.")
+    assert textvae("retrain", "blog.toml", "--quiet-codes").code == 0
+    assert textvae("retrain", "blog.toml", "--corpus", "gone", "--quiet-codes").code == 1
+
+
+def test_a_second_one_ends_at_once(site: Path):
+    folder_of_posts(site / "posts", three="A third post.")
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
+        assert held.stdout and held.stdout.readline() == "held\n"
+        locked = textvae("retrain", "blog.toml")
+        quiet = textvae("retrain", "blog.toml", "--quiet-codes")
+        held.communicate("")
+    assert (locked.code, quiet.code) == (75, 0) and "is being written by process" in locked.err
+    assert " locked: " in log()
+    assert textvae("retrain", "blog.toml").code == 0
+
+
+def test_a_failure_is_told_and_kept(site: Path, listener: tuple[str, list[Any]]):
+    address, heard = listener
+    done = textvae("retrain", "blog.toml", "--corpus", "gone", "--on-failure", "cat > failure.json", "--on-success",
+                   "touch success", "--webhook", address)
+    assert done.code == 1 and done.err.startswith("error: ") and "Traceback" not in done.err
+    told = json.loads(Path("failure.json").read_text(encoding="utf-8"))
+    assert told["result"] == "failed" and "gone" in told["why"] and heard == [told]
+    assert not Path("success").exists()
+    kept = retraining.last(Store(Path("models"), "blog"))
+    assert kept and kept.result == "failed" and " failed: " in log()
+
+
+def test_a_promotion_is_told_and_a_hook_that_fails_changes_nothing(site: Path, listener: tuple[str, list[Any]]):
+    address, heard = listener
+    folder_of_posts(site / "posts", three="A third post.")
+    done = textvae("retrain", "blog.toml", "--on-success", "exit 7", "--on-failure", "touch failure",
+                   "--webhook", address)
+    assert done.code == 0 and "the command 'exit 7' ended with 7" in done.err
+    assert heard[0]["result"] == "promoted" and not Path("failure").exists()
+    assert textvae("retrain", "blog.toml", "--on-success", "touch again", "--webhook", address).code == 10
+    assert len(heard) == 1 and not Path("again").exists(), "nothing changed is no news"
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://127.0.0.1:1/", "nonsense"])
+def test_an_address_that_nobody_listens_at_is_told(site: Path, address: str):
+    folder_of_posts(site / "posts", three="A third post.")
+    done = textvae("retrain", "blog.toml", "--webhook", address)
+    assert done.code == 0 and address in done.err and "Traceback" not in done.err
+
+
+def test_older_runs_go_where_asked(site: Path):
+    for name in ("three", "four"):
+        folder_of_posts(site / "posts", **{name: f"Post {name}."})
+        assert textvae("retrain", "blog.toml", "--keep", "2").code == 0
+    assert sorted(path.name for path in Path("models/blog/runs").iterdir()) == ["0002.json", "0003.json"]
+
+
+@pytest.mark.parametrize("age", ["7", "d", "-1d", "7 days", "1y"])
+def test_a_time_needs_a_unit(site: Path, age: str):
+    done = textvae("retrain", "blog.toml", f"--if-older-than={age}")
+    assert done.code == 2 and "as in 90m, 36h, 7d, 2w" in done.err
+
+
+def test_the_log_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from textvae.progress import Progress
+
+    monkeypatch.setattr(journal, "SIZE", 400)
+    own = journal.Journal(tmp_path, Progress())
+    for number in range(100):
+        own.say(f"line {number}\nof two")
+    with own.task("epoch 1", 3) as advance:
+        advance(1, loss=0.51234)
+    own.close()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["retrain.log", "retrain.log.1", "retrain.log.2", "retrain.log.3"]
+    assert (tmp_path / "retrain.log").read_text(encoding="utf-8").endswith("epoch 1: loss 0.5123\n")
+    assert all(path.stat().st_size <= 400 for path in tmp_path.iterdir())
