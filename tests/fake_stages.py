@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textvae import gate, pipeline
+from textvae import pipeline
 from textvae.config import PipelineConfig, parse
 from textvae.data import (
+    Check,
     CompressedVectors,
     Corpus,
     Evaluation,
@@ -85,9 +86,9 @@ class Judge:
         self.posts: list[list[str]] = []
 
     def compare(self, champion: Any, challenger: Any, posts: Sequence[Post], config: Any, *, seed: int
-                ) -> list[gate.Check]:
+                ) -> list[Check]:
         self.posts.append([post.id for post in posts])
-        return [gate.Check("iw_nll", self.passes, 90.0, 91.0, "90.00 -> 91.00 nats")]
+        return [Check("iw_nll", self.passes, 90.0, 91.0, "90.00 -> 91.00 nats")]
 
 
 def folder_of_posts(folder: Path, **posts: str) -> Path:

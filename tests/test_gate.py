@@ -11,7 +11,7 @@ import pytest
 
 from textvae import evaluate, gate
 from textvae.config import parse
-from textvae.data import Post, Tokens, TrainedNetwork
+from textvae.data import Check, Post, Tokens, TrainedNetwork
 from textvae.text import tokenizer
 
 POSTS = [Post(f"{number}.md", f"{text}. The cat ran home.") for number, text in enumerate(networks.TEXTS)]
@@ -42,7 +42,7 @@ def likelier(own: gate.Side, word: str, nats: float) -> gate.Side:
     return but(own, "sequence_vae/token_bias", lambda bias: bias + nats * (np.arange(len(bias)) == row).astype("f4"))
 
 
-def compared(before: gate.Side, after: gate.Side, posts: list[Post] = POSTS, **retrain: float) -> dict[str, gate.Check]:
+def compared(before: gate.Side, after: gate.Side, posts: list[Post] = POSTS, **retrain: float) -> dict[str, Check]:
     config = replace(CONFIG, retrain=replace(CONFIG.retrain, **retrain))
     return {check.name: check for check in gate.compare(before, after, posts, config, seed=1)}
 

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": BASE,
     "decoding": {"nn", *BASE},
     "journal": {"progress"},
+    "screening": {"data", "text", *BASE},
     "constraints": {"config", "data", "errors", "text"},
     "conditions": {"decoding", "errors", "text"},
     "moves": {"decoding"},
@@ -54,7 +55,8 @@ MAY_IMPORT |= {
     # Stages by name, when they run.
     "pipeline": {"catalogue", "config", "data", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
-    "retraining": {"config", "data", "device", "gate", "manifests", "pipeline", "runs", "store", "stages", *BASE},
+    "retraining": {"config", "data", "device", "gate", "manifests", "pipeline", "runs", "screening", "store", "stages",
+                   *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

@@ -273,6 +273,9 @@ class RetrainConfig:
     diversity: float = option(0.9, "share of the samples' different pairs of words that must stay", least=0.0)
     constraints: float = option(0.1, "by how much the share of variations that satisfy a constraint may fall",
                                 least=0.0, most=1.0)
+    strange: float = option(0.05, "share of all posts that new ones may be which read unlike the others, such as in "
+                            "another language, and that those may be which repeat others; 1 lets all in", least=0.0,
+                            most=1.0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from textvae import evaluate, metrics
 from textvae.config import PipelineConfig
-from textvae.data import SPLITS, UNKNOWN, Post, Tokens, TrainedNetwork
+from textvae.data import SPLITS, UNKNOWN, Check, Post, Tokens, TrainedNetwork
 from textvae.evaluate.information import information
 from textvae.evaluate.subject import Subject
 from textvae.model import Model
@@ -32,24 +32,6 @@ class Side:
     tokens: Tokens
     network: TrainedNetwork
     measured: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One condition of a promotion.
-
-    Args:
-        name: ``"iw_nll"``, ``"active_units"``, ``"mutual_information"``, ``"distinct_2"``, or ``"satisfied_..."``.
-        passed: Whether the new run meets it.
-        before, after: Of the promoted run and of the new one; None where nothing could be measured.
-        says: The condition and both numbers in words.
-    """
-
-    name: str
-    passed: bool
-    before: float | None
-    after: float | None
-    says: str
 
 
 def compare(champion: Side, challenger: Side, posts: Sequence[Post], config: PipelineConfig, *, seed: int

@@ -8,7 +8,7 @@ from typing import Any
 
 from textvae import manifests, pipeline, runs, seeds
 from textvae.config import PipelineConfig, as_dict
-from textvae.data import SPLITS, Corpus, Post, Tokens, TrainedNetwork
+from textvae.data import SPLITS, Check, Corpus, Post, Tokens, TrainedNetwork
 from textvae.pipeline import Result, Start
 from textvae.progress import Progress
 from textvae.runs import Run
@@ -71,7 +71,7 @@ class Outcome:
         run: The new run; None where none was made.
         before: The run that was promoted before; None where there was none.
         changes: From ``Changes.counts``; empty where nobody looked.
-        gate: The conditions of the promotion, each as ``textvae.gate.Check`` has it.
+        gate: The conditions of the promotion, each as ``textvae.data.Check`` has it.
         started: UTC.
         seconds: How long it took.
     """
@@ -160,12 +160,16 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         return outcome
     (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
     corpus: Corpus = store.load("corpus", read.key, Corpus)
-    changes = differ(_posts(store, champion), corpus.posts)
+    old = _posts(store, champion)
+    changes = differ(old, corpus.posts)
     outcome = replace(outcome, changes=changes.counts())
     # Settings or code that changed are due at once.
     early = "" if from_scratch or read.key == newest.held.get("corpus") else _early(due, champion, changes, started)
     if early:
         return replace(outcome, result=NOT_DUE, why=early)
+    checks = _screen(config, old, corpus, changes)
+    if not all(check.passed for check in checks):
+        return _settled(outcome, checks)
     start = None
     if planned[runs.GENERATES].state != "done":
         start, cold = (None, "as asked") if from_scratch else _start(config, store, champion, changes)
@@ -174,15 +178,28 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
     if runs.holds(champion, runs.facts_of(result)):
         return replace(outcome, why=f"it came out as run {champion.number}, which is promoted")
     with progress.task(f"comparing with run {champion.number}"):
-        checks = _compare(config, store, champion, result, corpus, changes, where)
-    passed = all(check["passed"] for check in checks)
+        compared = _compare(config, store, champion, result, corpus, changes, where)
+    outcome = _settled(outcome, [*compared, *checks])
     run = runs.record(config, store, result, why=f"retrain: {changes}", started=started,
-                      gate={"promoted": passed, "checks": list(checks)})
-    if passed:
+                      gate={"promoted": outcome.result == PROMOTED, "checks": list(outcome.gate)})
+    if outcome.result == PROMOTED:
         runs.promote(store, run.number)
-    failed = [check["says"] for check in checks if not check["passed"]]
-    return replace(outcome, result=PROMOTED if passed else DECLINED, why="; ".join(failed) or checks[0]["says"],
-                   run=run.number, gate=checks)
+    return replace(outcome, run=run.number)
+
+
+def _settled(outcome: Outcome, checks: Sequence[Check]) -> Outcome:
+    """Promoted where every condition holds; what fails is why, else the first of them."""
+    failed = [check.says for check in checks if not check.passed]
+    return replace(outcome, result=DECLINED if failed else PROMOTED, why="; ".join(failed) or checks[0].says,
+                   gate=tuple(asdict(check) for check in checks))
+
+
+def _screen(config: PipelineConfig, old: Sequence[Post], corpus: Corpus, changes: Changes) -> list[Check]:
+    """Whether the new posts belong to the corpus."""
+    from textvae import screening
+
+    fresh = {*changes.new, *changes.changed}
+    return screening.screen(old, [post for post in corpus.posts if post.id in fresh], most=config.retrain.strange)
 
 
 def _unchanged(champion: Run, newest: Run) -> str:
@@ -234,7 +251,7 @@ def _start(config: PipelineConfig, store: Store, champion: Run, changes: Changes
 
 
 def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result, corpus: Corpus, changes: Changes,
-             where: tuple[str, str]) -> tuple[dict[str, Any], ...]:
+             where: tuple[str, str]) -> list[Check]:
     """The gate's conditions, on the posts that both runs hold out and that nobody changed in between."""
     from textvae import device, gate
 
@@ -247,9 +264,8 @@ def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result
         for held, metrics in ((champion.held, champion.stages.get("evaluation", {}).get("metrics", {})),
                               (challenger, measured.get("evaluation", {}))))
     both = (_held_out(before.tokens) & _held_out(after.tokens)) - set(changes.changed)
-    checks = gate.compare(before, after, [post for post in corpus.posts if post.id in both], config,
-                          seed=seeds.child(config.seed, "retrain"))
-    return tuple(asdict(check) for check in checks)
+    return gate.compare(before, after, [post for post in corpus.posts if post.id in both], config,
+                        seed=seeds.child(config.seed, "retrain"))
 
 
 def _held_out(tokens: Tokens) -> set[str]:
