@@ -49,6 +49,7 @@ MAY_IMPORT |= {
     # Stages by name, when they run.
     "pipeline": {"catalogue", "config", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
+    "upkeep": {"manifests", "runs", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

@@ -16,7 +16,7 @@ COMMANDS = {
     "vary": "write", "sample": "write", "encode": "write",
     "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
     "augment": "table",
-    "promote": "keep", "verify": "keep", "prune": "keep",
+    "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away

@@ -83,7 +83,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
 def runs(pipeline: str, store: Path, as_json: bool) -> None:
     """List the runs of a pipeline.
 
-    The newest stands last; * marks the promoted one, which vary and its siblings read.
+    The newest stands last; * marks the promoted one, which vary and its siblings read, and "pinned" those that prune
+    never deletes.
 
     \b
     Example:
@@ -91,23 +92,24 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from textvae import catalogue
+    from textvae import catalogue, upkeep
     from textvae import runs as recorded
     from textvae.cli.console import duration, say_json, say_table
     from textvae.cli.highlights import highlights
 
     folder = catalogue.locate(pipeline, store)
-    promoted = recorded.current(folder)
+    promoted, pins = recorded.current(folder), upkeep.pinned(folder)
     rows = []
     for run in recorded.records(folder):
         is_current = promoted is not None and run.number == promoted.number
         if as_json:
-            say_json(asdict(run) | {"current": is_current})
+            say_json(asdict(run) | {"current": is_current, "pinned": run.number in pins})
             continue
         ran = [name for name, fact in run.stages.items() if fact["ran"]]
         said = next((text for name in ("evaluation", "sequence_vae", *reversed(run.stages))
                      if name in run.stages and (text := highlights(name, run.stages[name]["metrics"]))), "")
-        rows.append(("*" if is_current else "", str(run.number), _when(run),
+        marks = ["*"] * is_current + ["pinned"] * (run.number in pins)
+        rows.append((" ".join(marks), str(run.number), _when(run),
                      duration(run.seconds), ", ".join(ran) if len(ran) < len(run.stages) else "all", run.why, said))
     if not as_json:
         say_table(("", "run", "started (UTC)", "time", "stages that ran", "why", "result"), rows)
@@ -126,12 +128,12 @@ def metric_row(name: str, value: Any) -> tuple[str, str, str]:
 def _all(store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from textvae import runs as recorded
+    from textvae import upkeep
     from textvae.cli.console import number, say, say_json, say_table
     from textvae.store import Store
 
     names = sorted(path.parent.name for path in store.glob("*/runs/"))
-    found = [recorded.status(Store(store, name)) for name in names]
+    found = [upkeep.status(Store(store, name)) for name in names]
     if as_json:
         for item in found:
             say_json(asdict(item))
@@ -146,9 +148,8 @@ def _all(store: Path, as_json: bool) -> None:
 def _one(pipeline: str, store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from textvae import catalogue
+    from textvae import catalogue, upkeep
     from textvae import pipeline as stages
-    from textvae import runs as recorded
     from textvae.cli.console import number, say, say_json, say_table
 
     folder = catalogue.locate(pipeline, store)
@@ -160,7 +161,7 @@ def _one(pipeline: str, store: Path, as_json: bool) -> None:
             say_json(asdict(item))
         return
     say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
-    counted = recorded.status(folder)
+    counted = upkeep.status(folder)
     say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
         f"{counted.bytes / 1e6:.1f} MB")
 
