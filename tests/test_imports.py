@@ -50,6 +50,8 @@ MAY_IMPORT |= {
     "pipeline": {"catalogue", "config", "device", "manifests", "meter", "store", *BASE},
     "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
     "upkeep": {"manifests", "runs", "store", *BASE},
+    "compare": {"data", "runs", "store", *BASE},
+    "lineage": {"runs", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

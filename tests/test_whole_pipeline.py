@@ -334,7 +334,7 @@ def test_the_examples_of_the_help_texts_run(copied, example):
     stdin = Path("sentences.txt").read_bytes() if "-" in example else b""
     if example[0] == "run" and "--dry-run" not in example:
         example = [*example, "--device", "cpu"]
-    if example[0] == "rollback":
+    if example[0] in ("rollback", "diff"):
         second_run(copied)
     done = textvae(*example, "--store", copied, stdin=stdin)
     assert done.code == 0, done.err

@@ -157,6 +157,12 @@ def choose(store: Store, run: int | None = None) -> Run:
     return chosen
 
 
+def shown(store: Store, run: int | None = None) -> Run:
+    """As ``choose``, for looking at: the newest run where none is current yet."""
+    newest = latest(store) if run is None and current(store) is None else None
+    return newest or choose(store, run)
+
+
 def load(store: Store, stage: str, run: int | None = None) -> Any:
     """Read the artefact of a stage as a run holds it.
 

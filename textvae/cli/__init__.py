@@ -16,6 +16,7 @@ COMMANDS = {
     "vary": "write", "sample": "write", "encode": "write",
     "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
     "augment": "table",
+    "diff": "trace", "lineage": "trace",
     "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C

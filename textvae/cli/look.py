@@ -62,8 +62,7 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     if only_path and stage is None:
         raise click.UsageError("--path needs a STAGE")
     folder = catalogue.locate(pipeline, store)
-    newest = runs.latest(folder) if run is None and runs.current(folder) is None else None
-    chosen = newest or runs.choose(folder, run)
+    chosen = runs.shown(folder, run)
     if stage is None:
         _show_run(chosen, as_json)
         return
