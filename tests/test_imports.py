@@ -45,13 +45,18 @@ MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
 MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
+    "holding": set(),
     "catalogue": {"config", "errors", "store"},
     # Stages by name, when they run.
     "pipeline": {"catalogue", "config", "device", "manifests", "meter", "store", *BASE},
-    "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
-    "upkeep": {"manifests", "runs", "store", *BASE},
+    "runs": {"catalogue", "config", "holding", "manifests", "pipeline", "store", *BASE},
+    "upkeep": {"holding", "manifests", "runs", "store", *BASE},
     "compare": {"data", "runs", "store", *BASE},
     "lineage": {"runs", "store", *BASE},
+    "lean": {"data", "text"},
+    "bundle": {"config", "manifests", "pipeline", "runs", *BASE},
+    "zipped": {"errors"},
+    "exchange": {"bundle", "catalogue", "lean", "manifests", "pipeline", "runs", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

@@ -1,9 +1,12 @@
 """Run records: which artefacts belong together, and which run is current."""
 
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from textvae import manifests, pipeline
+from textvae import holding, manifests, pipeline
 from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import ConfigError, StoreError
 from textvae.pipeline import Finished, Result
@@ -11,6 +14,7 @@ from textvae.progress import Progress
 from textvae.store import Store
 
 GENERATES = "sequence_vae"  # a run with this stage can write texts, so it may become current
+TRIES = 100  # to hold a run that is just being deleted, which takes moments: a second in all
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Run:
         device: What tensors were computed on; empty where none were.
         replaced: The run that was current when this one was recorded; None where there was none.
         packages, python, commit: What made it.
+        origin: Of a run that came from elsewhere: ``{"from", "pipeline", "run", "imported", "left_out"}``.
     """
 
     number: int
@@ -42,6 +47,7 @@ class Run:
     packages: dict[str, str] = field(default_factory=dict)
     python: str = ""
     commit: str = ""
+    origin: dict[str, Any] = field(default_factory=dict)
 
     @property
     def artefacts(self) -> set[tuple[str, str]]:
@@ -101,6 +107,20 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
     return Execution(run, True, result)
 
 
+def add(store: Store, run: Run) -> Run:
+    """Record a run that came from elsewhere, under the next number; its artefacts are there already.
+
+    Raises:
+        LockedError: Another process is writing.
+    """
+    with store.lock():
+        known, before = numbers(store), current(store)
+        own = replace(run, number=known[-1] + 1 if known else 1, pipeline=store.pipeline,
+                      replaced=before.number if before else None)
+        store.put(file_of(own.number), asdict(own))
+    return own
+
+
 def records(store: Store) -> list[Run]:
     """Every run record, oldest first.
 
@@ -157,6 +177,27 @@ def choose(store: Store, run: int | None = None) -> Run:
     return chosen
 
 
+@contextmanager
+def reading(store: Store, run: int | None = None) -> Iterator[Run]:
+    """Choose a run and hold it while it is read: pruning leaves it alone, and all that it needs.
+
+    Args:
+        store: Where.
+        run: A run's number; the current run where None, or the one that is current by the time that it is held.
+
+    Raises:
+        StoreError: As ``choose``.
+    """
+    for _ in range(TRIES):
+        chosen = choose(store, run)
+        with holding.held(store.folder / file_of(chosen.number)) as here:
+            if here:
+                yield chosen
+                return
+        time.sleep(0.01)
+    raise StoreError(f"run {chosen.number} of {store.pipeline} is being deleted", "try again, or read another run")
+
+
 def shown(store: Store, run: int | None = None) -> Run:
     """As ``choose``, for looking at: the newest run where none is current yet."""
     newest = latest(store) if run is None and current(store) is None else None
@@ -175,11 +216,12 @@ def load(store: Store, stage: str, run: int | None = None) -> Any:
         ConfigError: There is no such stage.
         StoreError: There is no such run, it did not get as far as this stage, or the artefact is damaged.
     """
-    chosen, type_ = choose(store, run), pipeline.artefact_type(stage)
-    if stage not in chosen.stages:
-        raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
-                         f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
-    return store.load(stage, chosen.stages[stage]["key"], type_)
+    type_ = pipeline.artefact_type(stage)
+    with reading(store, run) as chosen:
+        if stage not in chosen.stages:
+            raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
+                             f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
+        return store.load(stage, chosen.stages[stage]["key"], type_)
 
 
 def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = (), *, device: str = "auto",
@@ -206,10 +248,12 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
                               "only settings of evaluation can change here; for others: textvae run")
     chosen = choose(store, run)
     row = pipeline.stage("evaluation")
+    left = [name for name in chosen.origin.get("left_out", ()) if name in row.inputs]
     missing = [name for name in row.inputs if name not in chosen.stages]
-    if missing:
-        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {missing[0]}, which the evaluation reads",
-                         f"make it with: textvae run {store.pipeline}")
+    if missing or left:
+        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {(*missing, *left)[0]}, which the evaluation "
+                         "reads", "it came without its data: evaluate it where it was trained" if left
+                         else f"make it with: textvae run {store.pipeline}")
     known = {"evaluation": chosen.config.get("evaluation", {}), "seed": chosen.config["seed"]}
     config = parse({"name": store.pipeline, **known}, overrides, where=f"run {chosen.number} of {store.pipeline}")
     return chosen, pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs},

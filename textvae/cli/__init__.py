@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 from typing import NoReturn
@@ -18,6 +19,7 @@ COMMANDS = {
     "augment": "table",
     "diff": "trace", "lineage": "trace",
     "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
+    "export": "share", "import": "share",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away
@@ -38,7 +40,8 @@ class Commands(click.Group):
 
             close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
             ctx.fail(f"no such command: {cmd_name}" + (f" (did you mean {close[0]}?)" if close else ""))
-        command: click.Command = getattr(importlib.import_module(f"textvae.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        function = cmd_name + "_" * keyword.iskeyword(cmd_name)  # import is import_ in Python
+        command: click.Command = getattr(importlib.import_module(f"textvae.cli.{COMMANDS[cmd_name]}"), function)
         return command
 
 

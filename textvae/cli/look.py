@@ -204,6 +204,9 @@ def _show_run(run: "Run", as_json: bool) -> None:
         return
     device = run.device.get("name") or run.device.get("kind") or "no device"
     say(f"{run.pipeline}, run {run.number}: {_when(run)} UTC, {duration(run.seconds)}, {device}")
+    if run.origin:
+        left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
+        say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
     say_table(("stage", "key", "time", "result"),
               [(name, fact["key"], duration(fact["seconds"]), highlights(name, fact["metrics"]))
                for name, fact in run.stages.items()])
