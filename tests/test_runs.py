@@ -160,3 +160,20 @@ def test_rolling_back_needs_a_current_run(fakes: Fakes, posts: Path, store: Stor
     runs.execute(tiny(posts), store, until="tokens")
     with pytest.raises(StoreError, match="has no finished run"):
         runs.rollback(store)
+
+
+def test_a_run_that_is_pruned_as_it_is_looked_up_is_looked_up_again(three: Store, monkeypatch: pytest.MonkeyPatch):
+    real, read = runs.read, []
+
+    def late(store: Store, number: int) -> runs.Run:
+        read.append(number)
+        if len(read) == 1:  # as if another process had promoted and pruned since the pointer was read
+            (store.folder / "current").write_text("2\n")
+            (store.folder / runs.file_of(3)).unlink()
+        return real(store, number)
+
+    monkeypatch.setattr(runs, "read", late)
+    assert number_of(runs.current(three)) == 2 and read == [3, 2]
+    (three.folder / "current").write_text("3\n")
+    with pytest.raises(StoreError, match="blog has no run 3"):
+        runs.current(three)

@@ -1,11 +1,15 @@
 """Pruning keeps what a kept run needs, pins are kept, and verify names what is wrong."""
 
 import os
+import subprocess
+import sys
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from commands import textvae
 from fake_stages import Fakes, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,3 +152,73 @@ def test_whatever_is_pinned_promoted_and_pruned_what_stays_is_whole(data: st.Dat
         assert {run.number for run in runs.records(store)} == {*numbers[-keep:], current, *pins}
         assert upkeep.verify(store) == []
         assert set(store.artefacts()) == {own for run in runs.records(store) for own in run.artefacts}
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from textvae import runs
+from textvae.store import Store
+store = Store(Path(sys.argv[1]), "blog")
+with runs.reading(store, int(sys.argv[2])) as run:
+    print("held", flush=True)
+    sys.stdin.readline()
+    print(runs.load(store, "latents", run.number).mean.shape, flush=True)
+"""
+
+
+def test_a_run_that_another_process_reads_stays_until_it_was_read(three: Store):
+    words = [sys.executable, "-c", HOLD, str(three.root), "1"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdin is not None and reader.stdout is not None and reader.stdout.readline() == "held\n"
+        assert upkeep.prune(three, 1, dry_run=True).reading == (1,)
+        pruned = upkeep.prune(three, 1)
+        assert (pruned.runs, pruned.reading) == ((2,), (1,)) and upkeep.verify(three) == []
+        done = textvae("prune", "blog", "--keep", "1", "--store", str(three.root))
+        assert (done.code, done.out, done.err) == (0, "nothing to delete\n", "run 1 stays: it is being read\n")
+        reader.stdin.write("go on\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "(2, 2)\n"
+    assert upkeep.prune(three, 1).runs == (1,)
+
+
+def test_a_reader_that_was_killed_holds_nothing(three: Store):
+    words = [sys.executable, "-c", HOLD, str(three.root), "1"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None and reader.stdout.readline() == "held\n"
+        reader.kill()
+    assert upkeep.prune(three, 1).runs == (1, 2)
+
+
+READ = """
+import sys
+from pathlib import Path
+from textvae import runs
+from textvae.store import Store
+store, times = Store(Path(sys.argv[1]), "blog"), 0
+print("ready", flush=True)
+while not (store.folder / "stop").exists():
+    with runs.reading(store) as run:
+        for stage in ("latents", "evaluation", "tokens", "sequence_vae"):
+            runs.load(store, stage, run.number)
+    assert store.verify() is not None and runs.records(store)
+    times += 1
+print(times, flush=True)
+"""
+
+
+def test_readers_never_fail_while_runs_come_go_and_are_made_again(three: Store, fakes: Fakes, posts: Path):
+    with subprocess.Popen([sys.executable, "-c", READ, str(three.root)], stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None and reader.stdout.readline() == "ready\n"
+        end, turn, pruned = time.monotonic() + 4, 3, 0
+        while time.monotonic() < end:
+            turn += 1
+            fakes.salt["latents"] = turn
+            runs.execute(tiny(posts, f"latents.batch_size={turn}"), three)
+            fakes.salt["evaluation"] = turn
+            runs.execute(tiny(posts, f"latents.batch_size={turn}"), three, force=("latents", "evaluation"))
+            pruned += len(upkeep.prune(three, 1).runs)
+        (three.folder / "stop").touch()
+        times = int(reader.stdout.readline() or 0)
+    assert reader.returncode == 0 and times > 3 and pruned > 3
+    assert upkeep.verify(three) == []

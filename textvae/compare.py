@@ -89,11 +89,11 @@ def compare(store: Store, before: int, after: int) -> Comparison:
     Raises:
         StoreError: There is no such run, or an artefact of it is damaged or gone.
     """
-    one, two = runs.read(store, before), runs.read(store, after)
-    makers = [{"commit": run.commit, "python": run.python, **run.packages} for run in (one, two)]
-    return Comparison(one, two, tuple(_differing(*(dict(_flat(run.config)) for run in (one, two)))),
-                      tuple(_differing(*makers)), _posts(store, one, two), tuple(_metrics(one, two)),
-                      tuple(_texts(store, one, two)))
+    with runs.reading(store, before) as one, runs.reading(store, after) as two:
+        makers = [{"commit": run.commit, "python": run.python, **run.packages} for run in (one, two)]
+        return Comparison(one, two, tuple(_differing(*(dict(_flat(run.config)) for run in (one, two)))),
+                          tuple(_differing(*makers)), _posts(store, one, two), tuple(_metrics(one, two)),
+                          tuple(_texts(store, one, two)))
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Pair]:
@@ -153,7 +153,7 @@ def _written(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """A row of ``Evaluation.texts``: what was given, and what was written."""
     source = row["source"] if "source" in row else f"{row['a']} – {row['b']}"
     texts = [item["text"] for item in row["variations"]] if "variations" in row else row.get("texts", [row.get("text")])
-    return source, tuple(texts)
+    return str(source), tuple(map(str, texts))
 
 
 def _load(store: Store, run: Run, stage: str, type_: Any) -> Any:

@@ -127,7 +127,14 @@ def records(store: Store) -> list[Run]:
     Raises:
         StoreError: One of them is damaged; the message names it.
     """
-    return [read(store, number) for number in numbers(store)]
+    found = []
+    for number in numbers(store):
+        try:
+            found.append(read(store, number))
+        except StoreError:
+            if (store.folder / file_of(number)).exists():  # else it was pruned meanwhile
+                raise
+    return found
 
 
 def read(store: Store, number: int) -> Run:
@@ -148,15 +155,20 @@ def current(store: Store) -> Run | None:
     Raises:
         StoreError: The pointer or the record is damaged.
     """
-    path = store.folder / "current"
-    try:
-        text = path.read_text(encoding="utf-8")
-        return read(store, int(text))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged: it must hold the number of a run",
-                         f"set it anew with: textvae promote {store.pipeline} RUN") from error
+    path, before = store.folder / "current", ""
+    while True:
+        try:
+            text = path.read_text(encoding="utf-8")
+            return read(store, int(text))
+        except FileNotFoundError:
+            return None
+        except StoreError:
+            if text == before:
+                raise
+            before = text  # unless another run became current just now, and this one was pruned: once more
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} is damaged: it must hold the number of a run",
+                             f"set it anew with: textvae promote {store.pipeline} RUN") from error
 
 
 def latest(store: Store) -> Run | None:
@@ -246,7 +258,11 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
         if not own.startswith("evaluation."):
             raise ConfigError(f"--set {own}: a run is measured as it stands",
                               "only settings of evaluation can change here; for others: textvae run")
-    chosen = choose(store, run)
+    with reading(store, run) as chosen:
+        return chosen, _evaluate(store, chosen, overrides, device=device, precision=precision, progress=progress)
+
+
+def _evaluate(store: Store, chosen: Run, overrides: tuple[str, ...], **options: Any) -> Finished:
     row = pipeline.stage("evaluation")
     left = [name for name in chosen.origin.get("left_out", ()) if name in row.inputs]
     missing = [name for name in row.inputs if name not in chosen.stages]
@@ -256,8 +272,7 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
                          else f"make it with: textvae run {store.pipeline}")
     known = {"evaluation": chosen.config.get("evaluation", {}), "seed": chosen.config["seed"]}
     config = parse({"name": store.pipeline, **known}, overrides, where=f"run {chosen.number} of {store.pipeline}")
-    return chosen, pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs},
-                                 device=device, precision=precision, progress=progress)
+    return pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs}, **options)
 
 
 def promote(store: Store, number: int) -> Run:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from textvae import manifests, runs
+from textvae import holding, manifests, runs
 from textvae.errors import ConfigError, StoreError
 from textvae.store import Problem, Store
 
@@ -15,12 +15,16 @@ PINS = "pins.json"  # the runs that are never thrown away
 
 @dataclass(frozen=True)
 class Pruned:
-    """What ``prune`` removed, or would remove: runs, artefacts as (stage, key), leftover checkpoints, and bytes."""
+    """What ``prune`` removed, or would remove: runs, artefacts as (stage, key), leftover checkpoints, and bytes.
+
+    ``reading`` are the runs that stay only because somebody is reading them.
+    """
 
     runs: tuple[int, ...]
     artefacts: tuple[tuple[str, str], ...]
     scratch: tuple[str, ...]
     bytes: int
+    reading: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
 def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
     """Throw away all but the newest runs, the current and the pinned ones, and what only those thrown away need.
 
-    Artefacts and checkpoints newer than the newest run stay: they belong to a run that is not finished.
+    A run that somebody is reading stays as well. Artefacts and checkpoints newer than the newest run stay: they belong
+    to a run that is not finished.
 
     Args:
         store: Where.
@@ -88,20 +93,20 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
     with store.lock():
         known, promoted, pins = runs.records(store), runs.current(store), pinned(store)
         stay = pins | {run.number for run in (*known[-keep:], promoted) if run}
-        kept = [run for run in known if run.number in stay]
-        needed = {artefact for run in kept for artefact in run.artefacts}
+        old = [run.number for run in known if run.number not in stay]
+        # Records go first: a kill half-way leaves artefacts without a run, never a run without its artefacts. A run
+        # whose record is held is being read: it stays with all that it needs.
+        gone = [number for number in old if holding.delete(store.folder / runs.file_of(number), dry_run=dry_run)]
+        needed = {artefact for run in known if run.number not in gone for artefact in run.artefacts}
         recorded = {artefact for run in known for artefact in run.artefacts}
         newest = known[-1].started if known else ""
         goes = [artefact for artefact in store.artefacts() if artefact not in needed
                 and (artefact in recorded or _made(store, *artefact) < newest)]
         stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < newest]
-        pruned = Pruned(tuple(run.number for run in known if run not in kept), tuple(goes),
-                        tuple(path.name for path in stale),
-                        sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)))
+        pruned = Pruned(tuple(gone), tuple(goes), tuple(path.name for path in stale),
+                        sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)),
+                        tuple(number for number in old if number not in gone))
         if not dry_run:
-            # Records go first: a kill half-way leaves artefacts without a run, never a run without its artefacts.
-            for number in pruned.runs:
-                (store.folder / runs.file_of(number)).unlink()
             for artefact in goes:
                 store.remove(*artefact)
             for path in stale:

@@ -150,6 +150,8 @@ def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> Non
 def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -> None:
     """Delete old runs and what only they need.
 
+    A run that is just being read stays, and so does what a run that was stopped left for the next one.
+
     \b
     Example:
         textvae prune quickstart --keep 2 --dry-run
@@ -157,7 +159,7 @@ def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -
     from dataclasses import asdict
 
     from textvae import catalogue, upkeep
-    from textvae.cli.console import say, say_json
+    from textvae.cli.console import say, say_json, tell
 
     folder = catalogue.locate(pipeline, store)
     pruned = upkeep.prune(folder, keep, dry_run)
@@ -171,5 +173,7 @@ def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -
         say(f"{verb} {stage}/{key}")
     for name in pruned.scratch:
         say(f"{verb} the checkpoints of {name}")
+    for number in pruned.reading:
+        tell(f"run {number} stays: it is being read")
     gone = len(pruned.runs) + len(pruned.artefacts) + len(pruned.scratch)
     say(f"{verb} {pruned.bytes / 1e6:.1f} MB" if gone else "nothing to delete")
