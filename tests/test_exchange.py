@@ -251,7 +251,7 @@ def test_a_bomb_is_refused_before_it_unpacks(whole: Path, tmp_path: Path, monkey
     monkeypatch.setattr(bundle, "MOST", 70 * 2**20)
     with pytest.raises(StoreError, match="is the most"):
         take(tmp_path / "plain.zip", tmp_path / "models")
-    monkeypatch.setattr(exchange, "INDEX_MOST", 100)
+    monkeypatch.setattr(bundle, "INDEX_MOST", 100)
     with pytest.raises(StoreError, match="has more than 100 bytes"):
         take(whole, tmp_path / "models")
     assert not (tmp_path / "models").exists()

@@ -56,6 +56,7 @@ MAY_IMPORT |= {
     "lean": {"data", "text"},
     "bundle": {"config", "manifests", "pipeline", "runs", *BASE},
     "zipped": {"errors"},
+    "remote": {"bundle", "zipped", *BASE},
     "exchange": {"bundle", "catalogue", "lean", "manifests", "pipeline", "runs", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }

@@ -338,6 +338,8 @@ def test_the_examples_of_the_help_texts_run(copied, example):
         second_run(copied)
     if example[0] == "import":
         assert textvae("export", "quickstart", "-o", "quickstart.zip", "--store", copied).code == 0
+    if example[0] == "pull":
+        assert textvae("push", "quickstart", "shared/quickstart", "--store", copied).code == 0
     done = textvae(*example, "--store", copied, stdin=stdin)
     assert done.code == 0, done.err
     assert done.out.strip()

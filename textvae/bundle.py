@@ -4,6 +4,7 @@ Whoever reads one trusts nothing in it: every name, size and type is checked bef
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from textvae.runs import Run
 
 FORMAT = 1  # raised when an older textvae could not read it
 INDEX = "textvae.json"
+INDEX_MOST = 16 * 2**20  # bytes; an index has a few kB per stage
 # Bytes of all files together: twenty times the largest model measured so far, and little enough for any disk.
 MOST = 20 * 2**30
 # Only kinds of files that hold plain values; a page or a script is none.
@@ -63,6 +65,17 @@ def dump(bundle: Bundle) -> str:
     """The text of the index."""
     return manifests.seal({"format": FORMAT, "left_out": list(bundle.left_out), "run": asdict(bundle.run),
                            "manifests": bundle.manifests})
+
+
+def read(chunks: Iterable[bytes], where: str) -> Bundle:
+    """As ``parse``, from the pieces of a file that may have no end."""
+    text = b""
+    for piece in chunks:
+        text += piece
+        if len(text) > INDEX_MOST:
+            raise StoreError(f"{where}: {INDEX} has more than {INDEX_MOST:,} bytes",
+                             "import only what textvae exported")
+    return parse(text, where)
 
 
 def parse(text: bytes, where: str) -> Bundle:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textvae import catalogue, manifests, pipeline, runs
-from textvae.bundle import INDEX, Bundle, dump, parse, settings
+from textvae.bundle import INDEX, Bundle, dump, read, settings
 from textvae.errors import StoreError, TextvaeError
 from textvae.lean import DATA, is_reduced, lean
 from textvae.runs import Run
 from textvae.store import Store
 
-INDEX_MOST = 16 * 2**20  # bytes; an index has a few kB per stage
 ASIDE = "import"  # below tmp/, which whoever locks the store next clears
 
 
@@ -96,7 +95,7 @@ def receive(source: Source, root: Path, name: str = "", *, promote: bool = False
     Raises:
         TextvaeError: It is damaged, not what textvae writes, or cannot go into this store.
     """
-    bundle = parse(_index(source), source.name)
+    bundle = read(source.chunks(INDEX), source.name)
     source.expect(bundle.files, INDEX)
     if promote and runs.GENERATES not in bundle.run.stages:
         raise StoreError(f"{source.name} holds no {runs.GENERATES}, so nothing can be generated from it",
@@ -141,16 +140,6 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
     plain = settings(run.config, f"run {run.number} of {run.pipeline}")
     own = replace(run, pipeline=store.pipeline, stages=stages, config=plain, origin={})
     return Bundle(own, made, left_out), folders
-
-
-def _index(source: Source) -> bytes:
-    text = b""
-    for piece in source.chunks(INDEX):
-        text += piece
-        if len(text) > INDEX_MOST:
-            raise StoreError(f"{source.name}: {INDEX} has more than {INDEX_MOST:,} bytes",
-                             "import only what textvae exported")
-    return text
 
 
 def _take(source: Source, store: Store, bundle: Bundle) -> None:

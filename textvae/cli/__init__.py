@@ -19,7 +19,7 @@ COMMANDS = {
     "augment": "table",
     "diff": "trace", "lineage": "trace",
     "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
-    "export": "share", "import": "share",
+    "export": "share", "import": "share", "push": "share", "pull": "share",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away

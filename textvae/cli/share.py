@@ -1,4 +1,4 @@
-"""export, import: a run as one file."""
+"""export, import, push, pull: runs that leave this machine and come into it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,55 @@ def import_(file: Path, name: str, promote: bool, store: Path, as_json: bool) ->
     with zipped.opened(file) as source:
         received = receive(source, store, name, promote=promote)
     _say_received(received, store, as_json)
+
+
+@click.command()
+@options.pipeline
+@click.argument("address")
+@options.of_run
+@with_data
+@options.store
+@options.as_json
+def push(pipeline: str, address: str, run: int | None, with_data: bool, store: Path, as_json: bool) -> None:
+    """Copy a run to an address, for pull to take from there.
+
+    ADDRESS is a folder, or anything that fsspec knows: s3://bucket/blog, gs://..., sftp://... It holds one pipeline's
+    latest pushed run. Whoever pulls meanwhile gets the run before or this one, never half of it. What is copied is
+    what export would write.
+
+    \b
+    Example:
+        textvae push quickstart shared/quickstart
+    """
+    from textvae import catalogue
+    from textvae.exchange import send
+    from textvae.remote import Address
+
+    folder, target = catalogue.locate(pipeline, store), Address(address)
+    target.reserve(folder.pipeline)
+    _say_sent(send(folder, target, run, with_data=with_data), target.name, None, as_json)
+
+
+@click.command()
+@click.argument("address")
+@name
+@promoted
+@options.store
+@options.as_json
+def pull(address: str, name: str, promote: bool, store: Path, as_json: bool) -> None:
+    """Take the run that was pushed to an address.
+
+    Checked as import checks a file. Where the run is here already, nothing is copied.
+
+    \b
+    Example:
+        textvae pull shared/quickstart
+        textvae pull shared/quickstart --name theirs --promote
+    """
+    from textvae.exchange import receive
+    from textvae.remote import Address
+
+    _say_received(receive(Address(address), store, name, promote=promote), store, as_json)
 
 
 def _say_sent(sent: "Sent", to: str, size: int | None, as_json: bool) -> None:
