@@ -88,6 +88,12 @@ def test_texts_are_laid_side_by_side_by_their_source(three: Store):
     assert "samples" not in textvae("diff", "blog", "1", "2", "-n", "0", "--store", str(three.root)).out
 
 
+def test_texts_of_another_shape_are_told(three: Store):
+    evaluated(three, 1, {"variations": [{"source": "s"}], "samples": ["a"]})
+    with pytest.raises(StoreError, match="texts of run 1's or run 1's evaluation are not"):
+        compare(three, 1, 1)
+
+
 def test_runs_that_lack_stages_are_compared_all_the_same(fakes: Fakes, posts: Path, store: Store):
     runs.execute(tiny(posts), store, until="corpus")
     runs.execute(tiny(posts), store)

@@ -15,7 +15,7 @@ from textvae.text import tokenizer
 
 SECRET = "the bird sang in the old tree"  # a sentence that must not leave without the data
 FACTS = {"version": 1, "config": {}, "seed": 1, "fingerprint": "", "reason": "never run", "seconds": 0.1,
-         "device": {"kind": "cpu"}}
+         "device": {"kind": "cpu"}, "usage": {"peak_memory": 10}}
 
 
 def filled(root: Path, name: str = "blog") -> Store:

@@ -103,7 +103,8 @@ def parse(text: bytes, where: str) -> Bundle:
     order = [row.name for row in pipeline.STAGES if row.name in run["stages"]]
     own = Run(**{**known, "config": settings(run["config"], where), "started": _past(run["started"]), "replaced": None,
                  "stages": {stage: run["stages"][stage] for stage in order}})
-    return Bundle(own, {stage: record["manifests"][stage] for stage in order}, tuple(map(str, record["left_out"])))
+    found = {stage: _known(record["manifests"][stage]) for stage in order}
+    return Bundle(own, found, tuple(map(str, record["left_out"])))
 
 
 def settings(table: dict[str, Any], where: str) -> dict[str, Any]:
@@ -149,6 +150,14 @@ def _odd(record: dict[str, Any]) -> str:
                 return f"{file} has {fact['size']} bytes"
     total = sum(fact["size"] for manifest in found.values() for fact in manifest["files"].values())
     return f"its files have {total:,} bytes, and {MOST:,} is the most" if total > MOST else ""
+
+
+def _known(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with nothing that is not told in ``MANIFEST`` but the numbers of what was used."""
+    told = {name: value for name, value in manifest.items() if name in (*MANIFEST, "usage")}
+    used = told.pop("usage", {})
+    numbers = used.items() if isinstance(used, dict) else ()
+    return told | {"usage": {name: value for name, value in numbers if isinstance(value, NUMBER)}}
 
 
 def _past(moment: str) -> str:

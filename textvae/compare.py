@@ -6,6 +6,7 @@ from typing import Any
 
 from textvae import runs
 from textvae.data import Corpus, Evaluation
+from textvae.errors import StoreError
 from textvae.runs import Run
 from textvae.store import Store
 
@@ -93,7 +94,7 @@ def compare(store: Store, before: int, after: int) -> Comparison:
         makers = [{"commit": run.commit, "python": run.python, **run.packages} for run in (one, two)]
         return Comparison(one, two, tuple(_differing(*(dict(_flat(run.config)) for run in (one, two)))),
                           tuple(_differing(*makers)), _posts(store, one, two), tuple(_metrics(one, two)),
-                          tuple(_texts(store, one, two)))
+                          _texts(store, one, two))
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Pair]:
@@ -136,13 +137,20 @@ def _apart(before: Any, after: Any) -> bool | None:
     return ends[1] < ends[2] or ends[3] < ends[0] if len(ends) == 4 else None
 
 
-def _texts(store: Store, one: Run, two: Run) -> Iterator[Written]:
+def _texts(store: Store, one: Run, two: Run) -> tuple[Written, ...]:
     if not all("evaluation" in run.stages for run in (one, two)):
-        return
-    before, after = (_load(store, run, "evaluation", Evaluation).texts for run in (one, two))
+        return ()
+    try:
+        return tuple(_pairs(*(_load(store, run, "evaluation", Evaluation).texts for run in (one, two))))
+    except (KeyError, TypeError, AttributeError) as error:  # such as of a run that came from elsewhere
+        raise StoreError(f"the texts of run {one.number}'s or run {two.number}'s evaluation are not as this version of "
+                         "textvae writes them", "evaluate the run again") from error
+
+
+def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Written]:
     for kind in (kind for kind in before if kind in after):
         if kind == "samples":
-            yield Written(kind, "", *(tuple(row["text"] for row in texts[kind]) for texts in (before, after)))
+            yield Written(kind, "", *(tuple(str(row["text"]) for row in texts[kind]) for texts in (before, after)))
             continue
         known = dict(map(_written, after[kind]))
         yield from (Written(kind, source, texts, known[source]) for source, texts in map(_written, before[kind])

@@ -124,6 +124,15 @@ def metric_row(name: str, value: Any) -> tuple[str, str, str]:
     return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
 
 
+def say_origin(run: "Run") -> None:
+    """Say where a run came from; nothing of one that was made here."""
+    from textvae.cli.console import say
+
+    if run.origin:
+        left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
+        say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
+
+
 def _all(store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
@@ -204,9 +213,7 @@ def _show_run(run: "Run", as_json: bool) -> None:
         return
     device = run.device.get("name") or run.device.get("kind") or "no device"
     say(f"{run.pipeline}, run {run.number}: {_when(run)} UTC, {duration(run.seconds)}, {device}")
-    if run.origin:
-        left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
-        say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
+    say_origin(run)
     say_table(("stage", "key", "time", "result"),
               [(name, fact["key"], duration(fact["seconds"]), highlights(name, fact["metrics"]))
                for name, fact in run.stages.items()])

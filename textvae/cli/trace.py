@@ -136,6 +136,7 @@ def lineage(pipeline: str, run: int | None, store: Path, as_json: bool) -> None:
     """
     from textvae import catalogue
     from textvae.cli.console import number, say, say_json, say_table
+    from textvae.cli.look import say_origin
     from textvae.lineage import trace
 
     found = trace(catalogue.locate(pipeline, store), run)
@@ -143,6 +144,7 @@ def lineage(pipeline: str, run: int | None, store: Path, as_json: bool) -> None:
         say_json(_lineage_json(found))
         return
     say(f"{found.run.pipeline}, run {found.run.number}")
+    say_origin(found.run)
     keys = {own.stage: own.key for own in found.made}
     say_table(("stage", "key", "made (UTC)", "seed", "commit", "from"),
               [(own.stage, own.key, own.when[:16].replace("T", " "), number(own.seed), _commit(own.commit),
