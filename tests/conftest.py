@@ -4,9 +4,9 @@ from pathlib import Path
 
 import networks
 import pytest
-from fake_stages import Fakes, Judge, folder_of_posts
+from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
-from textvae import gate
+from textvae import gate, runs
 from textvae.store import Store
 from textvae.writer import Writer
 
@@ -31,6 +31,14 @@ def posts(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "models", "blog")
+
+
+@pytest.fixture
+def three(fakes: Fakes, posts: Path, store: Store) -> Store:
+    """A store with three runs that differ from the latents on; the third is current."""
+    for size in (1, 2, 3):
+        runs.execute(tiny(posts, f"latents.batch_size={size}"), store)
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -48,15 +48,24 @@ MAY_IMPORT["gate"] = {"config", "data", "evaluate", "metrics", "model", "stages"
 MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
+    "holding": set(),
     "catalogue": {"config", "errors", "store"},
     "calendars": {"errors"},
     "schedule": {"calendars", "errors", "store"},
     "schedulers": {"errors", "schedule", "store"},
     # Stages by name, when they run.
     "pipeline": {"catalogue", "config", "data", "device", "manifests", "meter", "store", *BASE},
-    "runs": {"catalogue", "config", "manifests", "pipeline", "store", *BASE},
+    "runs": {"catalogue", "config", "holding", "manifests", "pipeline", "store", *BASE},
+    "upkeep": {"holding", "manifests", "runs", "store", *BASE},
+    "compare": {"data", "runs", "store", *BASE},
+    "lineage": {"runs", "store", *BASE},
     "retraining": {"config", "data", "device", "gate", "manifests", "pipeline", "runs", "screening", "store", "stages",
                    *BASE},
+    "lean": {"data", "text"},
+    "bundle": {"config", "manifests", "pipeline", "runs", *BASE},
+    "zipped": {"errors"},
+    "remote": {"bundle", "zipped", *BASE},
+    "exchange": {"bundle", "catalogue", "lean", "manifests", "pipeline", "runs", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

@@ -1,7 +1,5 @@
 """Runs are recorded, one of them is current, and pruning keeps what a kept run needs."""
 
-import os
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,6 @@ from textvae.config import parse
 from textvae.data import Latents, TrainedNetwork
 from textvae.errors import ConfigError, StoreError
 from textvae.store import Store
-
-
-@pytest.fixture
-def three(fakes: Fakes, posts: Path, store: Store) -> Store:
-    """A store with three runs that differ from the latents on; the third is current."""
-    for size in (1, 2, 3):
-        runs.execute(tiny(posts, f"latents.batch_size={size}"), store)
-    return store
 
 
 def number_of(run: runs.Run | None) -> int | None:
@@ -113,70 +103,6 @@ def test_promoting_goes_back_and_forth(three: Store, fakes: Fakes, posts: Path):
     assert number_of(runs.current(three)) == 4
 
 
-def test_pruning_keeps_the_newest_and_the_current_and_all_they_need(three: Store):
-    runs.promote(three, 1)
-    second = runs.read(three, 2)
-    only_second = sorted(second.artefacts - runs.read(three, 1).artefacts - runs.read(three, 3).artefacts)
-    assert [stage for stage, _ in only_second] == ["evaluation", "latent_transformer", "latents"]
-    before = three.artefacts()
-    dry = runs.prune(three, 1, dry_run=True)
-    assert three.artefacts() == before and len(runs.records(three)) == 3
-    done = runs.prune(three, 1)
-    assert done == dry and done.runs == (2,) and sorted(done.artefacts) == only_second and done.bytes > 0
-    assert [run.number for run in runs.records(three)] == [1, 3] and runs.verify(three) == []
-    assert runs.prune(three, 1) == runs.Pruned((), (), (), 0)
-    assert runs.load(three, "latents", run=1) and runs.load(three, "latents", run=3)
-
-
-def test_run_numbers_are_not_used_twice(three: Store, posts: Path):
-    runs.prune(three, 1)
-    assert runs.execute(tiny(posts, "latents.batch_size=9"), three).run.number == 4
-
-
-def test_pruning_leaves_an_unfinished_run_alone_and_takes_old_leftovers(three: Store, fakes: Fakes, posts: Path):
-    old = three.scratch("latents", "0123")
-    (old / "checkpoint").write_text("of a run given up long ago")
-    for path in (old / "checkpoint", old):
-        os.utime(path, (0, 0))
-    fakes.halts["latent_transformer"] = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
-        runs.execute(tiny(posts, "latents.batch_size=7"), three)
-    unfinished = set(three.artefacts()) - {artefact for run in runs.records(three) for artefact in run.artefacts}
-    assert [stage for stage, _ in unfinished] == ["latents"]
-    assert runs.prune(three, 3).scratch == (old.name,) and not old.exists()
-    assert unfinished < set(three.artefacts())
-    fakes.take()
-    runs.execute(tiny(posts, "latents.batch_size=7"), three)
-    assert fakes.take() == ["latent_transformer", "evaluation"]
-    assert fakes.found["latent_transformer"] == ["checkpoint"]
-
-
-def test_pruning_needs_a_number_and_whole_records(three: Store):
-    with pytest.raises(ConfigError, match="--keep must be at least 1, not 0"):
-        runs.prune(three, 0)
-    (three.folder / "runs" / "0002.json").write_text("{}")
-    before = three.artefacts()
-    with pytest.raises(StoreError, match=r"0002.json is damaged"):
-        runs.prune(three, 1)
-    assert three.artefacts() == before
-
-
-def test_verify_names_what_is_wrong(three: Store):
-    assert runs.verify(three) == []
-    (three.folder / "runs" / "0002.json").write_text("{}")
-    (three.folder / "current").write_text("7\n")
-    gone = runs.read(three, 3).stages["latents"]["key"]
-    three.remove("latents", gone)
-    key = runs.read(three, 1).stages["latents"]["key"]
-    (three.path("latents", key) / "mean.npy").write_bytes(b"\0")
-    problems = [str(problem).removeprefix(f"{three.folder}/") for problem in runs.verify(three)]
-    size = three.manifest("latents", key)["files"]["mean.npy"]["size"]
-    assert problems == [f"latents/{key}/mean.npy: is damaged: 1 bytes instead of {size}",
-                        "runs/0002.json: is damaged: its contents changed since it was written",
-                        f"runs/0003.json: needs latents/{gone}, which is gone",
-                        "current: blog has no run 7"]
-
-
 def test_a_damaged_pointer_is_named(three: Store):
     (three.folder / "current").write_text("the best one")
     with pytest.raises(StoreError, match=r"current is damaged.*textvae promote blog RUN"):
@@ -193,22 +119,6 @@ def test_a_damaged_record_is_told_before_anything_runs(three: Store, fakes: Fake
     assert fakes.take() == []
 
 
-def test_nothing_to_verify_is_told(store: Store):
-    with pytest.raises(StoreError, match=r"there is no .*blog"):
-        runs.verify(store)
-
-
-def test_status_counts(three: Store, tmp_path: Path):
-    runs.promote(three, 2)
-    told = asdict(runs.status(three))
-    assert told.pop("bytes") >= sum(fact["size"] for stage, key in three.artefacts()
-                                    for fact in three.manifest(stage, key)["files"].values())
-    assert told == {"pipeline": "blog", "folder": str(three.folder), "current": 2, "latest": 3, "runs": 3,
-                    "artefacts": 17}
-    empty = runs.status(Store(tmp_path / "models", "new"))
-    assert (empty.current, empty.latest, empty.runs, empty.artefacts, empty.bytes) == (None, None, 0, 0, 0)
-
-
 def test_a_run_that_stopped_early_cannot_be_measured(fakes: Fakes, posts: Path, store: Store):
     runs.execute(tiny(posts), store, until="sequence_vae")
     with pytest.raises(StoreError, match="has no latents"):
@@ -223,3 +133,47 @@ def test_an_older_run_is_measured_by_its_own_settings(three: Store):
     assert three.manifest("evaluation", other.key)["inputs"]["latents"]["key"] == run.stages["latents"]["key"]
     assert runs.evaluate(three, 1, ("evaluation.samples=7",))[1].ran is False
     assert number_of(runs.current(three)) == 3
+
+
+def test_rolling_back_goes_to_what_the_current_run_replaced(three: Store):
+    assert runs.rollback(three) == runs.Rollback(3, 2, ())
+    assert runs.rollback(three) == runs.Rollback(2, 1, ())
+    with pytest.raises(StoreError, match=r"go back to: run 1 of blog replaced no other.*promote one of: 2, 3"):
+        runs.rollback(three)
+    assert number_of(runs.current(three)) == 1
+
+
+def test_rolling_back_passes_over_what_is_incomplete_and_stops_where_a_record_is_gone(three: Store):
+    three.remove("latents", runs.read(three, 2).stages["latents"]["key"])
+    assert runs.rollback(three) == runs.Rollback(3, 1, (2,))
+    runs.promote(three, 3)
+    three.remove("latents", runs.read(three, 1).stages["latents"]["key"])
+    with pytest.raises(StoreError, match=r"run 1 of blog is incomplete: latents/\w+ is gone \(run again"):
+        runs.rollback(three)
+    (three.folder / runs.file_of(2)).unlink()
+    with pytest.raises(StoreError, match="nothing to go back to: run 2 of blog is gone"):
+        runs.rollback(three)
+    assert number_of(runs.current(three)) == 3
+
+
+def test_rolling_back_needs_a_current_run(fakes: Fakes, posts: Path, store: Store):
+    runs.execute(tiny(posts), store, until="tokens")
+    with pytest.raises(StoreError, match="has no finished run"):
+        runs.rollback(store)
+
+
+def test_a_run_that_is_pruned_as_it_is_looked_up_is_looked_up_again(three: Store, monkeypatch: pytest.MonkeyPatch):
+    real, read = runs.read, []
+
+    def late(store: Store, number: int) -> runs.Run:
+        read.append(number)
+        if len(read) == 1:  # as if another process had promoted and pruned since the pointer was read
+            (store.folder / "current").write_text("2\n")
+            (store.folder / runs.file_of(3)).unlink()
+        return real(store, number)
+
+    monkeypatch.setattr(runs, "read", late)
+    assert number_of(runs.current(three)) == 2 and read == [3, 2]
+    (three.folder / "current").write_text("3\n")
+    with pytest.raises(StoreError, match="blog has no run 3"):
+        runs.current(three)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,34 @@ def test_an_open_memory_map_outlives_a_replacement(store: Store):
     reading = store.load("latents", "k1", Latents)
     store.write("latents", "k1", latents(2), replace=True)
     assert reading.mean[0, 0] == 1
+
+
+def meanwhile(happens: Callable[[], Any]) -> Any:
+    """A type of artefacts of which the first is read just when something happens to it."""
+    class Meanwhile(Latents):
+        times = 0
+
+        @classmethod
+        def load(cls, folder: Path) -> Latents:
+            cls.times += 1
+            loaded = Latents.load(folder)
+            if cls.times == 1:
+                happens()
+            return loaded
+
+    return Meanwhile
+
+
+def test_what_is_replaced_while_it_is_read_is_read_again(store: Store):
+    store.write("latents", "k1", latents(1))
+    type_ = meanwhile(lambda: store.write("latents", "k1", latents(2), replace=True))
+    assert store.load("latents", "k1", type_).mean[0, 0] == 2 and type_.times == 2
+
+
+def test_what_is_removed_while_it_is_read_is_told_to_be_gone(store: Store):
+    store.write("latents", "k1", latents(1))
+    with pytest.raises(StoreError, match="holds no latents k1"):
+        store.load("latents", "k1", meanwhile(lambda: store.remove("latents", "k1")))
 
 
 @pytest.fixture(scope="module")

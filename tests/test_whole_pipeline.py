@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import COMMANDS, Done, examples, seconds_of_children, textvae
 
+from textvae import runs
 from textvae.pipeline import STAGES
+from textvae.store import Store
 
 NAMES = [stage.name for stage in STAGES]
 # Called like the recipe of the quick start, so that the examples of the help texts run here as they stand.
@@ -115,6 +118,13 @@ def copied(first: Done, tmp_path: Path) -> Path:
     """A copy of the store, to be spoilt."""
     assert first.code == 0, first.err
     return Path(shutil.copytree("models", tmp_path / "models"))
+
+
+def second_run(models: Path) -> None:
+    """Record a second run, of the artefacts of the first, and promote it."""
+    store = Store(models, "quickstart")
+    store.put(runs.file_of(2), asdict(replace(runs.read(store, 1), number=2, replaced=1)))
+    runs.promote(store, 2)
 
 
 def test_a_run_ends_with_a_table_counts_and_the_next_step(first):
@@ -324,6 +334,12 @@ def test_the_examples_of_the_help_texts_run(copied, example):
     stdin = Path("sentences.txt").read_bytes() if "-" in example else b""
     if example[0] == "run" and "--dry-run" not in example:
         example = [*example, "--device", "cpu"]
+    if example[0] in ("rollback", "diff"):
+        second_run(copied)
+    if example[0] == "import":
+        assert textvae("export", "quickstart", "-o", "quickstart.zip", "--store", copied).code == 0
+    if example[0] == "pull":
+        assert textvae("push", "quickstart", "shared/quickstart", "--store", copied).code == 0
     done = textvae(*example, "--store", copied, stdin=stdin)
     assert done.code == 0, done.err
     assert done.out.strip()

@@ -36,7 +36,7 @@ def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "
 
     folder = Path(path)
     store = Store(folder.parent, folder.name)
-    chosen = runs.choose(store, run)
-    tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
+    with runs.reading(store, run) as chosen:
+        tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
     devices.use(device)
     return Writer.of(tokens, trained, run=f"{store.pipeline}/{chosen.number}")

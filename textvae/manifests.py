@@ -63,6 +63,16 @@ def fact(path: Path) -> dict[str, Any]:
         return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "size": path.stat().st_size}
 
 
+def facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """The same of every file below a folder, by its name."""
+    return {name: fact(folder / name) for name in files(folder)}
+
+
+def content(facts: dict[str, dict[str, Any]]) -> str:
+    """One hash for all files of an artefact, from what its manifest keeps of each."""
+    return sha256(json.dumps(facts))
+
+
 def difference(path: Path, written: dict[str, Any]) -> str:
     """Say in words how a file differs from what was written; empty where it does not."""
     try:
@@ -122,17 +132,24 @@ def unseal(path: Path, remedy: str) -> dict[str, Any]:
         StoreError: It cannot be read, or a byte of it changed.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        record = parse(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}", remedy) from error
+    if record is None:
+        raise StoreError(f"{path} is damaged: its contents changed since it was written", remedy)
+    return record
+
+
+def parse(sealed: bytes) -> dict[str, Any] | None:
+    """The record of a sealed text; None where a byte of it changed, or it never was one."""
+    try:
+        text = sealed.decode("utf-8")
         record: dict[str, Any] = json.loads(text)
         # Written out again it must give the very same text, so that not even a changed blank goes unseen.
         whole = text == _text(record) and record.pop("seal") == sha256(_text(record))
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}", remedy) from error
-    except (ValueError, KeyError, AttributeError, TypeError):
-        whole = False
-    if not whole:
-        raise StoreError(f"{path} is damaged: its contents changed since it was written", remedy)
-    return record
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+    return record if whole else None
 
 
 def _text(value: Any) -> str:

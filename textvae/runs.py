@@ -1,20 +1,20 @@
-"""Run records: which artefacts belong together, which run is current, and what may be thrown away."""
+"""Run records: which artefacts belong together, and which run is current."""
 
-import shutil
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from textvae import manifests, pipeline
+from textvae import holding, manifests, pipeline
 from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import ConfigError, StoreError
 from textvae.pipeline import Finished, Planned, Result
 from textvae.progress import Progress
-from textvae.store import Problem, Store
+from textvae.store import Store
 
 GENERATES = "sequence_vae"  # a run with this stage can write texts, so it may become current
+TRIES = 100  # to hold a run that is just being deleted, which takes moments: a second in all
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Run:
         packages, python, commit: What made it.
         gate: What a retraining compared before it promoted this run or did not, for
             ``textvae.retraining``; empty where nothing was compared.
+        origin: Of a run that came from elsewhere: ``{"from", "pipeline", "run", "imported", "left_out"}``.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Run:
     packages: dict[str, str] = field(default_factory=dict)
     python: str = ""
     commit: str = ""
+    origin: dict[str, Any] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,35 +64,21 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Rollback:
+    """What ``rollback`` did: the run that was current, the one that is now, and those passed over as incomplete."""
+
+    before: int
+    now: int
+    passed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Execution:
     """What ``execute`` did: the run that now holds these artefacts, whether it is new, and what each stage did."""
 
     run: Run
     recorded: bool
     result: Result
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What ``prune`` removed, or would remove: runs, artefacts as (stage, key), leftover checkpoints, and bytes."""
-
-    runs: tuple[int, ...]
-    artefacts: tuple[tuple[str, str], ...]
-    scratch: tuple[str, ...]
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a pipeline stands: its current and its newest run, how many there are, artefacts, and bytes on disk."""
-
-    pipeline: str
-    folder: str
-    current: int | None
-    latest: int | None
-    runs: int
-    artefacts: int
-    bytes: int
 
 
 def execute(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
@@ -132,11 +120,11 @@ def facts_of(result: Result) -> dict[str, dict[str, Any]]:
 def record(config: PipelineConfig, store: Store, result: Result, *, why: str, started: str,
            gate: dict[str, Any] | None = None) -> Run:
     """Keep what a run made, under the lock and the next number; who reads still reads the run before."""
-    before, known = current(store), _numbers(store)
+    before, known = current(store), numbers(store)
     run = Run(known[-1] + 1 if known else 1, store.pipeline, facts_of(result), why, started, round(result.seconds, 3),
               as_dict(config), result.device, before.number if before else None, **manifests.provenance(),
               gate=gate or {})
-    store.put(_name(run.number), asdict(run))
+    store.put(file_of(run.number), asdict(run))
     return run
 
 
@@ -146,13 +134,34 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
     return pipeline.plan(config, store, until, force, held=before.held if before else None)
 
 
+def add(store: Store, run: Run) -> Run:
+    """Record a run that came from elsewhere, under the next number; its artefacts are there already.
+
+    Raises:
+        LockedError: Another process is writing.
+    """
+    with store.lock():
+        known, before = numbers(store), current(store)
+        own = replace(run, number=known[-1] + 1 if known else 1, pipeline=store.pipeline,
+                      replaced=before.number if before else None)
+        store.put(file_of(own.number), asdict(own))
+    return own
+
+
 def records(store: Store) -> list[Run]:
     """Every run record, oldest first.
 
     Raises:
         StoreError: One of them is damaged; the message names it.
     """
-    return [read(store, number) for number in _numbers(store)]
+    found = []
+    for number in numbers(store):
+        try:
+            found.append(read(store, number))
+        except StoreError:
+            if (store.folder / file_of(number)).exists():  # else it was pruned meanwhile
+                raise
+    return found
 
 
 def read(store: Store, number: int) -> Run:
@@ -161,10 +170,10 @@ def read(store: Store, number: int) -> Run:
     Raises:
         StoreError: There is no such run, or its record is damaged.
     """
-    if number not in _numbers(store):
-        known = ", ".join(map(str, _numbers(store))) or "none"
+    if number not in numbers(store):
+        known = ", ".join(map(str, numbers(store))) or "none"
         raise StoreError(f"{store.pipeline} has no run {number}", f"its runs are: {known}")
-    return Run(**store.get(_name(number)))
+    return Run(**store.get(file_of(number)))
 
 
 def current(store: Store) -> Run | None:
@@ -173,21 +182,26 @@ def current(store: Store) -> Run | None:
     Raises:
         StoreError: The pointer or the record is damaged.
     """
-    path = store.folder / "current"
-    try:
-        text = path.read_text(encoding="utf-8")
-        return read(store, int(text))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged: it must hold the number of a run",
-                         f"set it anew with: textvae promote {store.pipeline} RUN") from error
+    path, before = store.folder / "current", ""
+    while True:
+        try:
+            text = path.read_text(encoding="utf-8")
+            return read(store, int(text))
+        except FileNotFoundError:
+            return None
+        except StoreError:
+            if text == before:
+                raise
+            before = text  # unless another run became current just now, and this one was pruned: once more
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} is damaged: it must hold the number of a run",
+                             f"set it anew with: textvae promote {store.pipeline} RUN") from error
 
 
 def latest(store: Store) -> Run | None:
     """The newest run, current or not; None where there is none."""
-    numbers = _numbers(store)
-    return read(store, numbers[-1]) if numbers else None
+    known = numbers(store)
+    return read(store, known[-1]) if known else None
 
 
 def choose(store: Store, run: int | None = None) -> Run:
@@ -202,6 +216,33 @@ def choose(store: Store, run: int | None = None) -> Run:
     return chosen
 
 
+@contextmanager
+def reading(store: Store, run: int | None = None) -> Iterator[Run]:
+    """Choose a run and hold it while it is read: pruning leaves it alone, and all that it needs.
+
+    Args:
+        store: Where.
+        run: A run's number; the current run where None, or the one that is current by the time that it is held.
+
+    Raises:
+        StoreError: As ``choose``.
+    """
+    for _ in range(TRIES):
+        chosen = choose(store, run)
+        with holding.held(store.folder / file_of(chosen.number)) as here:
+            if here:
+                yield chosen
+                return
+        time.sleep(0.01)
+    raise StoreError(f"run {chosen.number} of {store.pipeline} is being deleted", "try again, or read another run")
+
+
+def shown(store: Store, run: int | None = None) -> Run:
+    """As ``choose``, for looking at: the newest run where none is current yet."""
+    newest = latest(store) if run is None and current(store) is None else None
+    return newest or choose(store, run)
+
+
 def load(store: Store, stage: str, run: int | None = None) -> Any:
     """Read the artefact of a stage as a run holds it.
 
@@ -214,11 +255,12 @@ def load(store: Store, stage: str, run: int | None = None) -> Any:
         ConfigError: There is no such stage.
         StoreError: There is no such run, it did not get as far as this stage, or the artefact is damaged.
     """
-    chosen, type_ = choose(store, run), pipeline.artefact_type(stage)
-    if stage not in chosen.stages:
-        raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
-                         f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
-    return store.load(stage, chosen.stages[stage]["key"], type_)
+    type_ = pipeline.artefact_type(stage)
+    with reading(store, run) as chosen:
+        if stage not in chosen.stages:
+            raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
+                             f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
+        return store.load(stage, chosen.stages[stage]["key"], type_)
 
 
 def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = (), *, device: str = "auto",
@@ -243,16 +285,21 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
         if not own.startswith("evaluation."):
             raise ConfigError(f"--set {own}: a run is measured as it stands",
                               "only settings of evaluation can change here; for others: textvae run")
-    chosen = choose(store, run)
+    with reading(store, run) as chosen:
+        return chosen, _evaluate(store, chosen, overrides, device=device, precision=precision, progress=progress)
+
+
+def _evaluate(store: Store, chosen: Run, overrides: tuple[str, ...], **options: Any) -> Finished:
     row = pipeline.stage("evaluation")
+    left = [name for name in chosen.origin.get("left_out", ()) if name in row.inputs]
     missing = [name for name in row.inputs if name not in chosen.stages]
-    if missing:
-        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {missing[0]}, which the evaluation reads",
-                         f"make it with: textvae run {store.pipeline}")
+    if missing or left:
+        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {(*missing, *left)[0]}, which the evaluation "
+                         "reads", "it came without its data: evaluate it where it was trained" if left
+                         else f"make it with: textvae run {store.pipeline}")
     known = {"evaluation": chosen.config.get("evaluation", {}), "seed": chosen.config["seed"]}
     config = parse({"name": store.pipeline, **known}, overrides, where=f"run {chosen.number} of {store.pipeline}")
-    return chosen, pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs},
-                                 device=device, precision=precision, progress=progress)
+    return pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs}, **options)
 
 
 def promote(store: Store, number: int) -> Run:
@@ -267,84 +314,52 @@ def promote(store: Store, number: int) -> Run:
         if GENERATES not in run.stages:
             raise StoreError(f"run {number} of {store.pipeline} stops before {GENERATES}, so nothing can be generated "
                              "from it", f"finish it with: textvae run {store.pipeline}")
-        gone = [f"{stage}/{key}" for stage, key in run.artefacts if not store.has(stage, key)]
-        if gone:
-            raise StoreError(f"run {number} of {store.pipeline} is incomplete: {', '.join(sorted(gone))} is gone",
+        if gone := lost(store, run):
+            raise StoreError(f"run {number} of {store.pipeline} is incomplete: {', '.join(gone)} is gone",
                              "promote another run")
         _point(store, run)
     return run
 
 
-def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
-    """Throw away all but the newest runs and the current one, and what only those thrown away need.
-
-    Artefacts and checkpoints newer than the newest run stay: they belong to a run that is not finished.
-
-    Args:
-        store: Where.
-        keep: How many of the newest runs stay; at least 1.
-        dry_run: Only say what would go.
+def rollback(store: Store) -> Rollback:
+    """Make the run current that the current one replaced; one whose artefacts are gone is passed over.
 
     Raises:
-        ConfigError: keep is less than 1.
-        StoreError: A run record is damaged, so that nobody can say what it needs; nothing is removed then.
+        StoreError: No run is current, it replaced none, or nothing before it is whole.
+        LockedError: Another process is writing.
     """
-    if keep < 1:
-        raise ConfigError(f"--keep must be at least 1, not {keep}")
     with store.lock():
-        known, promoted = records(store), current(store)
-        kept = [run for run in known if run in known[-keep:] or (promoted and run.number == promoted.number)]
-        needed = {artefact for run in kept for artefact in run.artefacts}
-        recorded = {artefact for run in known for artefact in run.artefacts}
-        newest = known[-1].started if known else ""
-        goes = [artefact for artefact in store.artefacts() if artefact not in needed
-                and (artefact in recorded or _made(store, *artefact) < newest)]
-        stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < newest]
-        pruned = Pruned(tuple(run.number for run in known if run not in kept), tuple(goes),
-                        tuple(path.name for path in stale),
-                        sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)))
-        if not dry_run:
-            # Records go first: a kill half-way leaves artefacts without a run, never a run without its artefacts.
-            for number in pruned.runs:
-                (store.folder / _name(number)).unlink()
-            for artefact in goes:
-                store.remove(*artefact)
-            for path in stale:
-                shutil.rmtree(path)
-    return pruned
+        now, passed = choose(store), list[int]()
+        number, left = now.replaced, f"run {now.number} of {store.pipeline} replaced no other"
+        while number is not None:
+            if number not in numbers(store):
+                left = f"run {number} of {store.pipeline} is gone"
+                break
+            before = read(store, number)
+            if not (gone := lost(store, before)):
+                return Rollback(now.number, promote(store, number).number, tuple(passed))
+            passed.append(number)
+            left = f"run {number} of {store.pipeline} is incomplete: {', '.join(gone)} is gone"
+            number = before.replaced
+    others = [str(run.number) for run in records(store) if run.number != now.number and GENERATES in run.stages
+              and not lost(store, run)]
+    raise StoreError(f"there is nothing to go back to: {left}",
+                     f"promote one of: {', '.join(others)}" if others else "run again with older settings")
 
 
-def verify(store: Store) -> list[Problem]:
-    """Check every artefact and every run record; an empty list means that every byte is as it was written.
-
-    Raises:
-        StoreError: There is nothing to check.
-    """
-    if not store.folder.is_dir():
-        raise StoreError(f"there is no {store.folder}", f"make it with: textvae run {store.pipeline}")
-    problems = store.verify()
-    for number in _numbers(store):
-        path = store.folder / _name(number)
-        try:
-            run = read(store, number)
-        except StoreError as error:
-            problems.append(Problem(path, error.message.removeprefix(f"{path} ")))
-            continue
-        for stage, fact in run.stages.items():
-            if not store.has(stage, fact["key"]):
-                problems.append(Problem(path, f"needs {stage}/{fact['key']}, which is gone"))
-    try:
-        current(store)
-    except StoreError as error:
-        problems.append(Problem(store.folder / "current", error.message))
-    return problems
+def lost(store: Store, run: Run) -> list[str]:
+    """What of a run is no longer in the store, as ``stage/key``."""
+    return sorted(f"{stage}/{key}" for stage, key in run.artefacts if not store.has(stage, key))
 
 
-def status(store: Store) -> Status:
-    """Count what a pipeline's store holds; a pipeline that never ran has zeros."""
-    promoted, numbers = current(store), _numbers(store)
-    return Status(store.pipeline, str(store.folder), promoted.number if promoted else None,
-                  numbers[-1] if numbers else None, len(numbers), len(store.artefacts()), _size(store.folder))
+def numbers(store: Store) -> list[int]:
+    """The numbers of all runs, oldest first."""
+    return sorted(int(path.stem) for path in (store.folder / "runs").glob("*.json") if path.stem.isdigit())
+
+
+def file_of(number: int) -> str:
+    """The record of a run, for ``Store.get``."""
+    return f"runs/{number:04d}.json"
 
 
 def holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
@@ -355,31 +370,3 @@ def holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
 
 def _point(store: Store, run: Run) -> None:
     store.put_text("current", f"{run.number}\n")
-
-
-def _numbers(store: Store) -> list[int]:
-    return sorted(int(path.stem) for path in (store.folder / "runs").glob("*.json") if path.stem.isdigit())
-
-
-def _name(number: int) -> str:
-    return f"runs/{number:04d}.json"
-
-
-def _changed(folder: Path) -> str:
-    newest = max((path.stat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0)
-    return datetime.fromtimestamp(newest, UTC).isoformat(timespec="microseconds")
-
-
-def _made(store: Store, stage: str, key: str) -> str:
-    try:
-        return str(store.manifest(stage, key)["made"])
-    except StoreError:  # damaged, and no run needs it
-        return ""
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for name in manifests.files(folder):
-        with suppress(OSError):  # a writer may take files away while a reader counts
-            total += (folder / name).lstat().st_size
-    return total

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from textvae.errors import LockedError, StoreError
 
 RESERVED = ("scratch", "tmp", "runs")  # folders of a pipeline that are no stage's
 MANIFEST = "manifest.json"
+TRIES = 5  # to read what is being replaced: a writer would have to replace it every time
 
 
 class Artefact(Protocol):
@@ -110,15 +112,19 @@ class Store:
         Raises:
             StoreError: It is missing, or a file of it is damaged, missing or extra; the message names the file.
         """
-        problems = self.check(stage, key)
-        if problems:
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise StoreError(f"{problems[0]}{more}", self._remedy(stage))
-        try:
-            return type_.load(self.path(stage, key))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self.path(stage, key)} is whole but this version of textvae cannot read it: {error}",
-                             self._remedy(stage)) from error
+        for _ in range(TRIES):
+            before, error = self._stamp(stage, key), None
+            try:
+                artefact = self._load(stage, key, type_)
+            except StoreError as failed:
+                error = failed
+            # What was replaced or removed meanwhile may be read half and half: then it is read again.
+            if before == self._stamp(stage, key) and not self._aside(stage, key, "old").exists():
+                break
+            time.sleep(0.01)
+        if error:
+            raise error
+        return artefact
 
     def check(self, stage: str, key: str) -> list[Problem]:
         """Compare an artefact's files with its manifest; an empty list means that every byte is as written."""
@@ -134,7 +140,8 @@ class Store:
 
     def verify(self) -> list[Problem]:
         """Check every artefact of the pipeline, and that no folder is without a manifest."""
-        problems = [problem for stage, key in self.artefacts() for problem in self.check(stage, key)]
+        problems = [problem for stage, key in self.artefacts() for problem in self.check(stage, key)
+                    if self.path(stage, key).exists()]  # what is pruned meanwhile is no problem
         bare = [path for path in sorted(self.folder.glob("*/*/"))
                 if path.parent.name not in RESERVED and not (path / MANIFEST).is_file()]
         return problems + [Problem(path / MANIFEST, "is missing") for path in bare]
@@ -214,11 +221,11 @@ class Store:
                 shutil.rmtree(aside, ignore_errors=True)
                 aside.mkdir(parents=True)
                 artefact.save(aside)
-                files = {name: manifests.fact(aside / name) for name in manifests.files(aside)}
+                files = manifests.facts(aside)
                 if not self._same(stage, key, files, manifest.get("inputs")):
                     facts = {"stage": stage, "key": key, **manifest, "metrics": artefact.metrics,
                              "made": manifests.now(), **manifests.provenance(),
-                             "content": manifests.sha256(json.dumps(files)), "files": files}
+                             "content": manifests.content(files), "files": files}
                     (aside / MANIFEST).write_text(manifests.seal(facts), encoding="utf-8")
                     manifests.settle(aside)
                     self._swap(aside, stage, key)
@@ -228,6 +235,13 @@ class Store:
                 shutil.rmtree(aside, ignore_errors=True)
             self._drop_scratch(stage, key)
             return self.manifest(stage, key)
+
+    def adopt(self, folder: Path, manifest: dict[str, Any]) -> None:
+        """Make a folder on the same disk, whose files were checked, the artefact that its manifest tells of."""
+        with self.lock(), self._writing("write"):
+            (folder / MANIFEST).write_text(manifests.seal(manifest), encoding="utf-8")
+            manifests.settle(folder)
+            self._swap(folder, manifest["stage"], manifest["key"])
 
     def remove(self, stage: str, key: str) -> None:
         """Delete an artefact: it disappears at once, its files right after."""
@@ -264,6 +278,25 @@ class Store:
             return StoreError(f"the disk is full: cannot {doing} {self.folder}, {free / 2**20:,.1f} MB free",
                               "make room (textvae prune) or use another --store; nothing stored was lost")
         return StoreError(f"cannot {doing} {self.folder}: {error}", "check that the folder exists and is yours")
+
+    def _load(self, stage: str, key: str, type_: type[A]) -> A:
+        problems = self.check(stage, key)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise StoreError(f"{problems[0]}{more}", self._remedy(stage))
+        try:
+            return type_.load(self.path(stage, key))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self.path(stage, key)} is whole but this version of textvae cannot read it: {error}",
+                             self._remedy(stage)) from error
+
+    def _stamp(self, stage: str, key: str) -> tuple[int, int] | None:
+        """What tells whether an artefact was put in the place of another; None where there is none."""
+        try:
+            manifest = (self.path(stage, key) / MANIFEST).stat()
+        except OSError:
+            return None
+        return manifest.st_ino, manifest.st_mtime_ns
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[None]:

@@ -16,7 +16,6 @@ from textvae.errors import TextvaeError
 from textvae.model import Model
 from textvae.ranking import Candidate
 from textvae.seeds import child
-from textvae.text import tokenizer as tokenizers
 from textvae.text.lexicon import WORD, Lexicon, folded, repeated
 from textvae.text.sentences import ended
 
@@ -106,9 +105,7 @@ class Writer(Model):
     @classmethod
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
         """The writer of a run, with the words of its training split as the lexicon."""
-        words = tokenizers.load(tokens.tokenizer)
-        lexicon = Lexicon(words.decode(tokens.sequence(row)) for row in tokens.rows("train"))
-        return cls(tokens.tokenizer, trained, run, lexicon)
+        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", label: str | None = None, conditions: Conditions = ANY) -> Found:

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 from typing import NoReturn
@@ -10,14 +11,16 @@ import click
 
 # Commands in the order in which a new user meets them, and the module of each: only the one that is called is imported.
 COMMANDS = {
-    "run": "run", "retrain": "retrain",
+    "run": "run",
     "evaluate": "measure",
     "status": "look", "show": "look", "runs": "look",
     "vary": "write", "sample": "write", "encode": "write",
     "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
     "augment": "table",
-    "promote": "keep", "verify": "keep", "prune": "keep",
-    "schedule": "schedule",
+    "diff": "trace", "lineage": "trace",
+    "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
+    "export": "share", "import": "share", "push": "share", "pull": "share",
+    "retrain": "retrain", "schedule": "schedule",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away
@@ -38,7 +41,8 @@ class Commands(click.Group):
 
             close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
             ctx.fail(f"no such command: {cmd_name}" + (f" (did you mean {close[0]}?)" if close else ""))
-        command: click.Command = getattr(importlib.import_module(f"textvae.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        function = cmd_name + "_" * keyword.iskeyword(cmd_name)  # import is import_ in Python
+        command: click.Command = getattr(importlib.import_module(f"textvae.cli.{COMMANDS[cmd_name]}"), function)
         return command
 
 

@@ -36,7 +36,13 @@ def highlights(stage: str, metrics: Mapping[str, Any]) -> str:
     for name, said in SHOWN.get(stage, ()):
         value = metrics.get(name)
         if isinstance(value, Mapping):  # evaluation keeps each metric with its interval, tokens counts per split
-            value = value["value"] if "value" in value else sum(value.values())
-        if value is not None:
+            value = value["value"] if "value" in value else _total(value)
+        if value is not None and ("{:" not in said or isinstance(value, int | float)):
             found.append(said.format(value if "{:" in said else number(value)))
     return ", ".join(found)
+
+
+def _total(counts: Mapping[str, Any]) -> int | float | None:
+    """The sum of counts; None where a run that came from elsewhere has something else there."""
+    numbers = [count for count in counts.values() if isinstance(count, int | float)]
+    return sum(numbers) if len(numbers) == len(counts) else None

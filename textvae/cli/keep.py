@@ -1,4 +1,4 @@
-"""promote, verify, prune: looking after the store."""
+"""promote, rollback, pin, unpin, verify, prune: looking after the store."""
 
 from pathlib import Path
 
@@ -38,6 +38,80 @@ def promote(pipeline: str, run: int, store: Path, as_json: bool) -> None:
 @options.pipeline
 @options.store
 @options.as_json
+def rollback(pipeline: str, store: Path, as_json: bool) -> None:
+    """Go back to the run that the promoted one replaced.
+
+    A run whose artefacts are gone is passed over. Called again, it goes back one more.
+
+    \b
+    Example:
+        textvae rollback quickstart
+    """
+    from dataclasses import asdict
+
+    from textvae import catalogue, runs
+    from textvae.cli.console import say, say_json, tell
+
+    folder = catalogue.locate(pipeline, store)
+    done = runs.rollback(folder)
+    if as_json:
+        say_json({"pipeline": folder.pipeline, **asdict(done)})
+        return
+    for number in done.passed:
+        tell(f"passed over run {number}: some of its artefacts are gone")
+    say(f"{folder.pipeline} reads run {done.now} again, before it was {done.before}; "
+        f"to undo: textvae promote {pipeline} {done.before}")
+
+
+@click.command()
+@options.pipeline
+@click.argument("run", type=click.IntRange(min=1))
+@options.store
+@options.as_json
+def pin(pipeline: str, run: int, store: Path, as_json: bool) -> None:
+    """Keep RUN from ever being pruned.
+
+    Neither the run nor anything that it needs is deleted until it is unpinned.
+
+    \b
+    Example:
+        textvae pin quickstart 1
+    """
+    _pin(pipeline, run, store, as_json, on=True)
+
+
+@click.command()
+@options.pipeline
+@click.argument("run", type=click.IntRange(min=1))
+@options.store
+@options.as_json
+def unpin(pipeline: str, run: int, store: Path, as_json: bool) -> None:
+    """Let RUN be pruned again.
+
+    \b
+    Example:
+        textvae unpin quickstart 1
+    """
+    _pin(pipeline, run, store, as_json, on=False)
+
+
+def _pin(pipeline: str, run: int, store: Path, as_json: bool, *, on: bool) -> None:
+    from textvae import catalogue, upkeep
+    from textvae.cli.console import say, say_json
+
+    folder = catalogue.locate(pipeline, store)
+    changed = upkeep.pin(folder, run, on=on)
+    if as_json:
+        say_json({"pipeline": folder.pipeline, "run": run, "pinned": on, "changed": changed})
+    else:
+        word = "pinned: prune leaves it alone" if on else "not pinned: prune may delete it once it is old"
+        say(f"run {run} of {folder.pipeline} is {'' if changed else 'already '}{word}")
+
+
+@click.command()
+@options.pipeline
+@options.store
+@options.as_json
 @click.pass_context
 def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> None:
     """Check every byte in the store.
@@ -48,11 +122,11 @@ def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> Non
     Example:
         textvae verify quickstart
     """
-    from textvae import catalogue, runs
+    from textvae import catalogue, upkeep
     from textvae.cli.console import say, say_json
 
     folder = catalogue.locate(pipeline, store)
-    problems = runs.verify(folder)
+    problems = upkeep.verify(folder)
     count = len(folder.artefacts())
     if as_json:
         say_json({"pipeline": folder.pipeline, "artefacts": count,
@@ -69,12 +143,14 @@ def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> Non
 @click.command()
 @options.pipeline
 @click.option("--keep", type=click.IntRange(min=1), required=True, metavar="N",
-              help="Keep this many of the newest runs, and the promoted one.")
+              help="Keep this many of the newest runs, the promoted one, and those that are pinned.")
 @click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
 @options.store
 @options.as_json
 def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -> None:
     """Delete old runs and what only they need.
+
+    A run that is just being read stays, and so does what a run that was stopped left for the next one.
 
     \b
     Example:
@@ -82,11 +158,11 @@ def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -
     """
     from dataclasses import asdict
 
-    from textvae import catalogue, runs
-    from textvae.cli.console import say, say_json
+    from textvae import catalogue, upkeep
+    from textvae.cli.console import say, say_json, tell
 
     folder = catalogue.locate(pipeline, store)
-    pruned = runs.prune(folder, keep, dry_run)
+    pruned = upkeep.prune(folder, keep, dry_run)
     if as_json:
         say_json(asdict(pruned) | {"dry_run": dry_run})
         return
@@ -97,5 +173,7 @@ def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -
         say(f"{verb} {stage}/{key}")
     for name in pruned.scratch:
         say(f"{verb} the checkpoints of {name}")
+    for number in pruned.reading:
+        tell(f"run {number} stays: it is being read")
     gone = len(pruned.runs) + len(pruned.artefacts) + len(pruned.scratch)
     say(f"{verb} {pruned.bytes / 1e6:.1f} MB" if gone else "nothing to delete")

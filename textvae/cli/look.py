@@ -62,8 +62,7 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     if only_path and stage is None:
         raise click.UsageError("--path needs a STAGE")
     folder = catalogue.locate(pipeline, store)
-    newest = runs.latest(folder) if run is None and runs.current(folder) is None else None
-    chosen = newest or runs.choose(folder, run)
+    chosen = runs.shown(folder, run)
     if stage is None:
         _show_run(chosen, as_json)
         return
@@ -83,7 +82,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
 def runs(pipeline: str, store: Path, as_json: bool) -> None:
     """List the runs of a pipeline.
 
-    The newest stands last; * marks the promoted one, which vary and its siblings read.
+    The newest stands last; * marks the promoted one, which vary and its siblings read, and "pinned" those that prune
+    never deletes.
 
     \b
     Example:
@@ -91,23 +91,24 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from textvae import catalogue
+    from textvae import catalogue, upkeep
     from textvae import runs as recorded
     from textvae.cli.console import duration, say_json, say_table
     from textvae.cli.highlights import highlights
 
     folder = catalogue.locate(pipeline, store)
-    promoted = recorded.current(folder)
+    promoted, pins = recorded.current(folder), upkeep.pinned(folder)
     rows = []
     for run in recorded.records(folder):
         is_current = promoted is not None and run.number == promoted.number
         if as_json:
-            say_json(asdict(run) | {"current": is_current})
+            say_json(asdict(run) | {"current": is_current, "pinned": run.number in pins})
             continue
         ran = [name for name, fact in run.stages.items() if fact["ran"]]
         said = next((text for name in ("evaluation", "sequence_vae", *reversed(run.stages))
                      if name in run.stages and (text := highlights(name, run.stages[name]["metrics"]))), "")
-        rows.append(("*" if is_current else "", str(run.number), _when(run),
+        marks = ["*"] * is_current + ["pinned"] * (run.number in pins)
+        rows.append((" ".join(marks), str(run.number), _when(run),
                      duration(run.seconds), ", ".join(ran) if len(ran) < len(run.stages) else "all", run.why, said))
     if not as_json:
         say_table(("", "run", "started (UTC)", "time", "stages that ran", "why", "result"), rows)
@@ -123,15 +124,24 @@ def metric_row(name: str, value: Any) -> tuple[str, str, str]:
     return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
 
 
+def say_origin(run: "Run") -> None:
+    """Say where a run came from; nothing of one that was made here."""
+    from textvae.cli.console import say
+
+    if run.origin:
+        left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
+        say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
+
+
 def _all(store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from textvae import runs as recorded
+    from textvae import upkeep
     from textvae.cli.console import number, say, say_json, say_table
     from textvae.store import Store
 
     names = sorted(path.parent.name for path in store.glob("*/runs/"))
-    found = [recorded.status(Store(store, name)) for name in names]
+    found = [upkeep.status(Store(store, name)) for name in names]
     if as_json:
         for item in found:
             say_json(asdict(item))
@@ -146,7 +156,7 @@ def _all(store: Path, as_json: bool) -> None:
 def _one(pipeline: str, store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from textvae import catalogue
+    from textvae import catalogue, upkeep
     from textvae import runs as recorded
     from textvae.cli.console import number, say, say_json, say_table
 
@@ -159,7 +169,7 @@ def _one(pipeline: str, store: Path, as_json: bool) -> None:
             say_json(asdict(item))
         return
     say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
-    counted = recorded.status(folder)
+    counted = upkeep.status(folder)
     say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
         f"{counted.bytes / 1e6:.1f} MB")
 
@@ -203,6 +213,7 @@ def _show_run(run: "Run", as_json: bool) -> None:
         return
     device = run.device.get("name") or run.device.get("kind") or "no device"
     say(f"{run.pipeline}, run {run.number}: {_when(run)} UTC, {duration(run.seconds)}, {device}")
+    say_origin(run)
     say_table(("stage", "key", "time", "result"),
               [(name, fact["key"], duration(fact["seconds"]), highlights(name, fact["metrics"]))
                for name, fact in run.stages.items()])

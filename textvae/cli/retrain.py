@@ -93,7 +93,7 @@ def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch:
     """Retrain once, and leave the outcome in the log, in the store and with those who asked to be told."""
     from contextlib import closing, suppress
 
-    from textvae import manifests, retraining, runs
+    from textvae import manifests, retraining, upkeep
     from textvae.cli.bars import watcher
     from textvae.errors import LockedError, TextvaeError
     from textvae.journal import Journal
@@ -107,7 +107,7 @@ def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch:
             retraining.keep(store, outcome)
             journal.note(f"{outcome.result}: {outcome.why}")
             if keep is not None:
-                runs.prune(store, keep)
+                upkeep.prune(store, keep)
         except LockedError as error:
             journal.note(f"locked: {error.message}")
             raise

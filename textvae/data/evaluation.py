@@ -15,7 +15,7 @@ class Evaluation:
         metrics: name -> ``{"value", "low", "high", "unit", "definition"}``; low and high bound the 95% bootstrap
             interval and are None where there is none.
         texts: ``"samples"``, ``"reconstructions"`` and ``"variations"``, as lists of rows.
-        report: A self-contained HTML page.
+        report: A self-contained HTML page; empty in a run that came from elsewhere, since a page can hold scripts.
     """
 
     metrics: dict[str, Any]
@@ -26,10 +26,12 @@ class Evaluation:
         """Write ``metrics.json``, ``texts.json`` and ``report.html``."""
         write_json(folder / "metrics.json", self.metrics)
         write_json(folder / "texts.json", self.texts)
-        (folder / "report.html").write_text(self.report, encoding="utf-8")
+        if self.report:
+            (folder / "report.html").write_text(self.report, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Evaluation":
         """Read what ``save`` wrote."""
+        report = folder / "report.html"
         return cls(read_json(folder / "metrics.json"), read_json(folder / "texts.json"),
-                   (folder / "report.html").read_text(encoding="utf-8"))
+                   report.read_text(encoding="utf-8") if report.exists() else "")

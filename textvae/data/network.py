@@ -54,13 +54,37 @@ class TrainedNetwork:
         import h5py
 
         config = read_json(folder / "config.json")
-        weights: dict[str, np.ndarray] = {}
+        path = folder / "weights.h5"
         try:
-            with h5py.File(folder / "weights.h5", "r") as file:
-                file.visititems(lambda path, item: weights.update({path: np.asarray(item[()])})
-                                if isinstance(item, h5py.Dataset) else None)
+            with h5py.File(path, "r") as file:
+                weights = {name: np.asarray(item[()]) for name, item in _plain(file, path.stat().st_size)}
         except OSError as error:
-            raise StoreError(f"cannot read {folder / 'weights.h5'}: {error}") from error
+            raise StoreError(f"cannot read {path}: {error}") from error
         plot = folder / "history.png"
         return cls(config["kind"], config["settings"], weights, read_json(folder / "metrics.json"),
                    tuple(read_csv(folder / "history.csv")), plot.read_bytes() if plot.exists() else b"")
+
+
+def _plain(file: Any, size: int) -> list[tuple[str, Any]]:
+    """The datasets of an HDF5 file of this many bytes, by name.
+
+    Raises:
+        ValueError: They are not as ``save`` writes them, with all their numbers in the file, byte for byte. Links and
+            external storage could read any other file, and what is packed or missing could take any memory.
+    """
+    import h5py
+
+    links: list[str] = []
+    found: list[tuple[str, Any]] = []
+    file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else links.append(name))
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    if links:
+        raise ValueError(f"weights {links[0]} are a link")
+    for name, item in found:
+        if item.chunks or item.external or item.is_virtual or item.dtype.hasobject or item.shape is None:
+            raise ValueError(f"weights {name} are no plain array")
+        if item.id.get_storage_size() != item.nbytes:
+            raise ValueError(f"weights {name} are {item.nbytes} bytes, of which {item.id.get_storage_size()} are there")
+    if sum(item.nbytes for _, item in found) > size:
+        raise ValueError("weights share their bytes with each other")
+    return found

@@ -28,6 +28,8 @@ class Tokens:
         post_labels: Each post's labels, ``"key=value"`` each.
         tokenizer: The tokenizer as JSON values, for ``textvae.text.tokenizer.load``.
         metrics: Counts: sequences and tokens per split, what was cut or dropped.
+        words: How often each word, case folded, stands in the training split, where the sequences themselves were left
+            out of what came from elsewhere; else None.
     """
 
     ids: np.ndarray
@@ -39,6 +41,7 @@ class Tokens:
     post_labels: tuple[tuple[str, ...], ...]
     tokenizer: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
+    words: dict[str, int] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.post)
@@ -51,6 +54,8 @@ class Tokens:
             raise ValueError("Tokens.post_ids and Tokens.post_labels must have one entry per post each")
         if count and int(self.offsets[-1]) != len(self.ids):
             raise ValueError(f"Tokens.offsets ends at {self.offsets[-1]} but there are {len(self.ids)} ids")
+        if not all(isinstance(times, int) for times in (self.words or {}).values()):
+            raise ValueError("Tokens.words must hold whole numbers only")
 
     def __len__(self) -> int:
         return len(self.post)
@@ -87,7 +92,7 @@ class Tokens:
         return np.array(of_post, np.int32)[self.post]
 
     def save(self, folder: Path) -> None:
-        """Write ``ids.npy``, ``offsets.npy``, ``sequences.parquet``, ``posts.parquet``, ``tokenizer.json``."""
+        """Write ``ids.npy``, ``offsets.npy``, ``sequences.parquet``, ``posts.parquet``, ``tokenizer.json`` and such."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -100,6 +105,8 @@ class Tokens:
                        folder / "posts.parquet")
         write_json(folder / "tokenizer.json", self.tokenizer)
         write_json(folder / "metrics.json", self.metrics)
+        if self.words is not None:
+            write_json(folder / "words.json", self.words)
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
@@ -107,7 +114,7 @@ class Tokens:
         import pyarrow.parquet as pq
 
         table = pq.read_table(folder / "sequences.parquet")
-        posts = pq.read_table(folder / "posts.parquet")
+        posts, words = pq.read_table(folder / "posts.parquet"), folder / "words.json"
         return cls(
             ids=np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False),
             offsets=np.load(folder / "offsets.npy", allow_pickle=False),
@@ -116,4 +123,5 @@ class Tokens:
             post_labels=tuple(tuple(own) for own in posts["labels"].to_pylist()),
             tokenizer=read_json(folder / "tokenizer.json"),
             metrics=read_json(folder / "metrics.json"),
+            words=read_json(words) if words.exists() else None,
         )

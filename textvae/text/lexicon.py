@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
 
+from textvae.data import Tokens
+from textvae.text import tokenizer
+
 # A number is never misspelt, so words of letters alone are looked up.
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -23,6 +26,16 @@ class Lexicon:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = texts
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> "Lexicon":
+        """The words of a training split, or those that were counted before its sequences were left out."""
+        if tokens.words is None:
+            words = tokenizer.load(tokens.tokenizer)
+            return cls(words.decode(tokens.sequence(row)) for row in tokens.rows("train"))
+        lexicon = cls(())
+        lexicon.counts = Counter(tokens.words)
+        return lexicon
 
     @cached_property
     def counts(self) -> Counter[str]:
