@@ -1,6 +1,7 @@
 """``textvae retrain``: its codes, what it prints and leaves behind, and whom it tells."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -130,6 +131,42 @@ def test_older_runs_go_where_asked(site: Path):
         folder_of_posts(site / "posts", **{name: f"Post {name}."})
         assert textvae("retrain", "blog.toml", "--keep", "2").code == 0
     assert sorted(path.name for path in Path("models/blog/runs").iterdir()) == ["0002.json", "0003.json"]
+
+
+def test_status_says_how_it_went_and_ends_with_one_where_something_is_wrong(site: Path, judge: Judge):
+    fine = textvae("status", "blog.toml")
+    assert fine.code == 0 and "UTC: promoted run 1: the first run" in fine.out and "PROBLEM" not in fine.out
+    judge.passes = False
+    folder_of_posts(site / "posts", spam="Buy buy.")
+    textvae("retrain", "blog.toml")
+    declined = textvae("status", "blog.toml")
+    assert declined.code == 0 and "UTC: not promoted run 2: 90.00 -> 91.00 nats" in declined.out
+    assert "retrain: posts: 1 new, not promoted" in textvae("runs", "blog.toml").out
+    stale = textvae("status", "blog.toml", "--stale-after", "0m", "--json")
+    assert stale.code == 1 and "ago, more than" in stale.json[-1]["problems"][0]
+    assert stale.json[-1]["retrained"]["result"] == "not promoted" and stale.json[-1]["scheduled"] == []
+    textvae("retrain", "blog.toml", "--corpus", "gone")
+    failed = textvae("status", "blog.toml")
+    assert failed.code == 1 and "PROBLEM: the last retraining failed" in failed.out and "gone" in failed.out
+
+
+def test_watch_looks_again_and_goes_on_after_errors(site: Path):
+    posts = (site / "posts").rename(site / "away")
+    command = [sys.executable, "-m", "textvae.cli", "watch", "blog.toml", "--every", "0.01m"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout and watching.stderr
+        first = watching.stderr.readline()
+        posts.rename(site / "posts")
+        second = watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        watching.communicate()
+    assert first.startswith("error: ") and "posts" in first
+    assert second == "blog: nothing changed: nothing changed since run 1\n" and watching.returncode == 130
+
+
+def test_watch_refuses_at_once_what_retrain_would_refuse(site: Path):
+    assert textvae("watch", "blog.toml", "--", "--if-new-pots", "5").code == 2
+    assert textvae("watch", "blog.toml", "--", "--store", "other").code == 2
 
 
 @pytest.mark.parametrize("age", ["7", "d", "-1d", "7 days", "1y"])

@@ -196,11 +196,36 @@ def test_a_changed_post_reruns_from_the_corpus_and_keeps_the_history(copied, tmp
     assert {item["state"] for item in planned} == {"to run"} and "corpus changed" in planned[0]["reason"]
     done = textvae("run", "quickstart", "--corpus", posts, "--store", copied, "--until", "tokens", "--json")
     assert done.json[0]["ran"] == ["corpus", "tokens"]
-    assert [item["state"] for item in textvae("status", "quickstart", "--store", copied, "--json").json
+    assert [item["state"] for item in textvae("status", "quickstart", "--store", copied, "--json").json[:-1]
             ] == ["done"] * 2 + ["to run"] * 9, "status knows the settings of the last run"
     assert before.items() <= contents(copied / "quickstart").items()
     listed = textvae("runs", "quickstart", "--store", copied, "--json").json
     assert [(run["number"], run["current"]) for run in listed] == [(1, True), (2, False)]
+
+
+def test_new_posts_are_retrained_on_and_both_runs_compared(copied, tmp_path):
+    posts = Path(shutil.copytree("posts", tmp_path / "posts"))
+    for number in range(5):
+        (posts / f"new-{number}.md").write_text(" ".join(f"A zebra {does} {where}." for does, where in zip(
+            DOES[number:] + DOES[:number], WHERE * 2, strict=False)), encoding="utf-8")
+    words = ("quickstart", "--corpus", posts, "--store", copied, *changed("sequence_vae.jit=false", "retrain.epochs=2"))
+    done = textvae("retrain", *words, "--json")
+    (found,) = done.json
+    assert found["code"] == done.code in (0, 11) and (found["run"], found["before"]) == (2, 1), done.err
+    assert found["changes"]["new"] == 5 and found["changes"]["changed"] == 0
+    assert [check["name"] for check in found["gate"]] == [
+        "iw_nll", "active_units", "mutual_information", "distinct_2", "satisfied_cats", "strange_posts",
+        "repeated_posts"]
+    assert all(check["passed"] for check in found["gate"]) is (done.code == 0)
+    made = next(manifest for manifest in manifests(copied / "quickstart").values() if manifest.get("start"))
+    before = textvae("runs", *words[:1], "--store", copied, "--json").json[0]
+    assert made["start"]["sequence_vae"] == before["stages"]["sequence_vae"]["key"] and made["metrics"]["epochs"] <= 2
+    again = textvae("retrain", *words)
+    assert again.code == 10 and "nothing changed" in again.out
+    assert textvae("promote", "quickstart", "2", "--store", copied).code == 0
+    planned = textvae("run", *words, "--dry-run", "--json").json
+    assert {item["state"] for item in planned} == {"done"}, "run does not train again what retrain made"
+    assert textvae("vary", "quickstart", "A zebra sleeps in the garden.", "--store", copied, "-n", "1").code == 0
 
 
 def test_one_seed_gives_the_same_bytes_and_a_stopped_run_too(first, tmp_path):
@@ -346,7 +371,7 @@ def test_the_examples_of_the_help_texts_run(copied, example):
 
 
 def test_what_was_printed_can_be_read_again(first):
-    assert [item["stage"] for item in textvae("status", "quickstart", "--json").json] == NAMES
+    assert [item["stage"] for item in textvae("status", "quickstart", "--json").json[:-1]] == NAMES
     assert textvae("status", "--json").json[0]["current"] == 1
     assert list(textvae("show", "quickstart", "--json").json[0]["stages"]) == NAMES
     assert textvae("show", "quickstart", "sequence_vae", "--json").json[0]["files"]["weights.h5"]["size"] > 0

@@ -13,14 +13,14 @@ import click
 COMMANDS = {
     "run": "run",
     "evaluate": "measure",
-    "status": "look", "show": "look", "runs": "look",
+    "status": "status", "show": "look", "runs": "look",
     "vary": "write", "sample": "write", "encode": "write",
     "interpolate": "between", "blend": "between", "analogy": "between", "complete": "between",
     "augment": "table",
     "diff": "trace", "lineage": "trace",
     "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
     "export": "share", "import": "share", "push": "share", "pull": "share",
-    "retrain": "retrain", "schedule": "schedule",
+    "retrain": "retrain", "watch": "retrain", "schedule": "schedule",
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away

@@ -1,4 +1,4 @@
-"""status, show, runs: what there is in the store; nothing is changed."""
+"""show, runs: what there is in the store; nothing is changed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,6 @@ from textvae.cli import options
 if TYPE_CHECKING:
     from textvae.runs import Run
     from textvae.store import Store
-
-
-@click.command()
-@click.argument("pipeline", required=False)
-@options.store
-@options.as_json
-def status(pipeline: str | None, store: Path, as_json: bool) -> None:
-    """Show what is done and what would run.
-
-    A pipeline that was run before is compared with the settings of its last run, a TOML file with its own. Without
-    PIPELINE, one line for each pipeline of the store.
-
-    \b
-    Example:
-        textvae status
-        textvae status quickstart
-    """
-    if pipeline is None:
-        _all(store, as_json)
-    else:
-        _one(pipeline, store, as_json)
 
 
 @click.command()
@@ -109,7 +88,8 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
                      if name in run.stages and (text := highlights(name, run.stages[name]["metrics"]))), "")
         marks = ["*"] * is_current + ["pinned"] * (run.number in pins)
         rows.append((" ".join(marks), str(run.number), _when(run),
-                     duration(run.seconds), ", ".join(ran) if len(ran) < len(run.stages) else "all", run.why, said))
+                     duration(run.seconds), ", ".join(ran) if len(ran) < len(run.stages) else "all",
+                     run.why + ("" if run.gate.get("promoted", True) else ", not promoted"), said))
     if not as_json:
         say_table(("", "run", "started (UTC)", "time", "stages that ran", "why", "result"), rows)
 
@@ -131,47 +111,6 @@ def say_origin(run: "Run") -> None:
     if run.origin:
         left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
         say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
-
-
-def _all(store: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from textvae import upkeep
-    from textvae.cli.console import number, say, say_json, say_table
-    from textvae.store import Store
-
-    names = sorted(path.parent.name for path in store.glob("*/runs/"))
-    found = [upkeep.status(Store(store, name)) for name in names]
-    if as_json:
-        for item in found:
-            say_json(asdict(item))
-    elif not found:
-        say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
-    else:
-        say_table(("pipeline", "current run", "runs", "artefacts", "MB"),
-                  [(item.pipeline, number(item.current), str(item.runs), str(item.artefacts),
-                    f"{item.bytes / 1e6:.1f}") for item in found])
-
-
-def _one(pipeline: str, store: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from textvae import catalogue, upkeep
-    from textvae import runs as recorded
-    from textvae.cli.console import number, say, say_json, say_table
-
-    folder = catalogue.locate(pipeline, store)
-    known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()
-    config, _ = catalogue.find(str(folder.folder) if known else pipeline, store)
-    planned = recorded.plan(config, folder)
-    if as_json:
-        for item in planned:
-            say_json(asdict(item))
-        return
-    say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
-    counted = upkeep.status(folder)
-    say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
-        f"{counted.bytes / 1e6:.1f} MB")
 
 
 def _toml(pipeline: str) -> None:

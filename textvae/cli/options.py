@@ -1,8 +1,27 @@
 """Arguments and options that several commands share."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import click
+
+UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class Age(click.ParamType):
+    """A time such as 7d, in seconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number and its unit."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no time: give a number of minutes, hours, days or weeks, as in 90m, 36h, 7d, 2w",
+                      param, ctx)
+        return float(match[1]) * UNITS[match[2]]
+
 
 pipeline = click.argument("pipeline")
 corpus = click.option("--corpus", metavar="PATH", help="Read this corpus: short for --set corpus.path=PATH.")

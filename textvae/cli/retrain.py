@@ -1,8 +1,7 @@
-"""retrain: train on as the corpus grows, and promote what is as good."""
+"""retrain, watch: train on as the corpus grows, and promote what is as good."""
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,30 +13,16 @@ if TYPE_CHECKING:
     from textvae.retraining import Due, Outcome
     from textvae.store import Store
 
-UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+given = click.argument("given", nargs=-1, type=click.UNPROCESSED, metavar="[-- RETRAIN OPTIONS]")
 PATIENCE = 10.0  # seconds that a web hook may take
 QUIET = (10, 11, 75)  # codes that --quiet-codes makes 0: nothing is broken
-
-
-class Age(click.ParamType):
-    """A time such as 7d, in seconds."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read a number and its unit."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", str(value).strip())
-        if match is None:
-            self.fail(f"{value!r} is no time: give a number of minutes, hours, days or weeks, as in 90m, 36h, 7d, 2w",
-                      param, ctx)
-        return float(match[1]) * UNITS[match[2]]
 
 
 @click.command()
 @options.pipeline
 @options.corpus
 @options.overrides
-@click.option("--if-older-than", type=Age(), metavar="AGE",
+@click.option("--if-older-than", type=options.Age(), metavar="AGE",
               help="Only if the promoted run is older than this, such as 7d, or another --if holds.")
 @click.option("--if-new-posts", type=click.IntRange(min=1), metavar="N",
               help="Only if so many posts are new or changed, or another --if holds.")
@@ -86,6 +71,44 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
         raise
     _say(outcome, as_json)
     ctx.exit(0 if quiet_codes and outcome.code in QUIET else outcome.code)
+
+
+@click.command()
+@options.pipeline
+@given
+@click.option("--every", type=options.Age(), default="15m", show_default=True, metavar="AGE",
+              help="How long to wait after each look.")
+@options.store
+def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path) -> None:
+    """Retrain as posts come, until Ctrl-C.
+
+    Looks again and again whether retrain has something to do, and does it. What fails is told, and tried again.
+
+    \b
+    Example:
+        textvae watch quickstart --every 1h -- --if-new-posts 5
+    """
+    import time
+
+    from textvae.cli.console import tell
+    from textvae.errors import TextvaeError
+
+    retrain_options(pipeline, given)
+    while True:
+        try:
+            retrain.main([pipeline, "--store", str(store), *given], "retrain", standalone_mode=False)
+        except TextvaeError as error:
+            tell(f"error: {error}")
+        time.sleep(every)
+
+
+def retrain_options(pipeline: str, given: tuple[str, ...]) -> None:
+    """Refuse now what retrain would refuse later."""
+    if given and not given[0].startswith("-"):
+        raise click.UsageError(f"unexpected argument {given[0]!r}: options of retrain stand behind --")
+    if any(option.partition("=")[0] == "--store" for option in given):
+        raise click.UsageError("--store stands before --: it is the same store for both")
+    retrain.make_context("retrain", [pipeline, *given], parent=click.get_current_context().find_root())
 
 
 def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch: bool, keep: int | None,

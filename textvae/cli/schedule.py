@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from textvae.cli import options
+from textvae.cli.retrain import given, retrain_options
 
 if TYPE_CHECKING:
     from textvae.schedule import Job
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 every = click.option("--every", metavar="WHEN", default="weekly", show_default=True,
                      help="hourly, daily, weekly, monthly, '03:30', 'Sun 03:00' or 'Mon,Thu 03:00'.")
-given = click.argument("given", nargs=-1, type=click.UNPROCESSED, metavar="[-- RETRAIN OPTIONS]")
 
 
 @click.group()
@@ -146,22 +146,11 @@ def _job(pipeline: str, given: tuple[str, ...], every: str, store: Path) -> "Job
     from textvae.schedule import Job
     from textvae.store import Store
 
-    _check(pipeline, given)
+    retrain_options(pipeline, given)
     calendar = Calendar.parse(every)
     folder = catalogue.locate(pipeline, store)
     root = Path(os.path.normpath(folder.root.absolute()))
     return Job(pipeline, Store(root, folder.pipeline), calendar, given, Path.cwd())
-
-
-def _check(pipeline: str, given: tuple[str, ...]) -> None:
-    """Refuse now what retrain would refuse at night."""
-    if given and not given[0].startswith("-"):
-        raise click.UsageError(f"unexpected argument {given[0]!r}: options of retrain stand behind --")
-    if any(option.partition("=")[0] == "--store" for option in given):
-        raise click.UsageError("--store stands before --: it is the same store for both")
-    from textvae.cli.retrain import retrain
-
-    retrain.make_context("retrain", [pipeline, *given], parent=click.get_current_context().find_root())
 
 
 def _gone(pipeline: str, root: Path) -> "Store":

@@ -1,0 +1,115 @@
+"""status: what is done, what would run, and whether retraining goes well."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from textvae.cli import options
+
+if TYPE_CHECKING:
+    from textvae.retraining import Outcome
+    from textvae.schedulers import Installed
+
+MONTH = 35 * 86_400.0  # seconds after which every schedule has come round
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@click.option("--stale-after", type=options.Age(), metavar="AGE",
+              help="Call it stale where the last retraining is older, such as 8d.  [default: 5w where it is scheduled]")
+@options.store
+@options.as_json
+@click.pass_context
+def status(ctx: click.Context, pipeline: str | None, stale_after: float | None, store: Path, as_json: bool) -> None:
+    """Show what is done, what would run, and how it went.
+
+    A pipeline that was run before is compared with the settings of its last run, a TOML file with its own. Says when it
+    was last retrained, and why the new run was or was not promoted. Exits with 1 where the last retraining failed or is
+    too long ago. Without PIPELINE, one line for each pipeline of the store.
+
+    \b
+    Example:
+        textvae status
+        textvae status quickstart
+    """
+    if pipeline is None:
+        _all(store, as_json)
+    elif _one(pipeline, store, stale_after, as_json):
+        ctx.exit(1)
+
+
+def _all(store: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from textvae import upkeep
+    from textvae.cli.console import number, say, say_json, say_table
+    from textvae.store import Store
+
+    names = sorted(path.parent.name for path in store.glob("*/runs/"))
+    found = [upkeep.status(Store(store, name)) for name in names]
+    if as_json:
+        for item in found:
+            say_json(asdict(item))
+    elif not found:
+        say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
+    else:
+        say_table(("pipeline", "current run", "runs", "artefacts", "MB"),
+                  [(item.pipeline, number(item.current), str(item.runs), str(item.artefacts),
+                    f"{item.bytes / 1e6:.1f}") for item in found])
+
+
+def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -> list[str]:
+    """Say how a pipeline is; what is wrong with its retraining comes back."""
+    from dataclasses import asdict
+
+    from textvae import catalogue, retraining, schedulers, upkeep
+    from textvae import runs as recorded
+    from textvae.cli.console import number, say, say_json, say_table
+
+    folder = catalogue.locate(pipeline, store)
+    known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()
+    config, _ = catalogue.find(str(folder.folder) if known else pipeline, store)
+    planned = recorded.plan(config, folder)
+    last, scheduled = retraining.last(folder), schedulers.installed(folder)
+    problems = _problems(last, bool(scheduled), stale_after)
+    if as_json:
+        for item in planned:
+            say_json(asdict(item))
+        say_json({"retrained": asdict(last) if last else None, "scheduled": [asdict(own) for own in scheduled],
+                  "problems": problems})
+        return problems
+    say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
+    counted = upkeep.status(folder)
+    say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
+        f"{counted.bytes / 1e6:.1f} MB")
+    _say_retraining(last, scheduled, problems)
+    return problems
+
+
+def _problems(last: "Outcome | None", scheduled: bool, stale_after: float | None) -> list[str]:
+    from datetime import UTC, datetime
+
+    from textvae.cli.console import duration
+    from textvae.retraining import FAILED
+
+    if last is None:
+        return []
+    longest = MONTH if stale_after is None and scheduled else stale_after
+    age = (datetime.now(UTC) - datetime.fromisoformat(last.started)).total_seconds()
+    found = [f"the last retraining failed: {last.why}"] if last.result == FAILED else []
+    if longest is not None and age > longest:
+        found.append(f"the last retraining is {duration(age)} ago, more than {duration(longest)}")
+    return found
+
+
+def _say_retraining(last: "Outcome | None", scheduled: "list[Installed]", problems: list[str]) -> None:
+    from textvae.cli.console import say
+
+    if last is not None:
+        made = f" run {last.run}" if last.run else ""
+        say(f"last retrained {last.started[:16].replace('T', ' ')} UTC: {last.result}{made}: {last.why}")
+    for own in scheduled:
+        say(f"scheduled by {own.scheduler}: {own.when}")
+    for problem in problems:
+        say(f"PROBLEM: {problem}")
