@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from textvae import pipeline
+from textvae import planning
 from textvae.config import PipelineConfig, parse
 from textvae.data import (
     Check,
@@ -55,7 +55,7 @@ class Fakes:
         # What a power cut would lose is tested nowhere; waiting for the disk would take most of these tests' time.
         monkeypatch.setattr("os.fsync", lambda handle: None)
         # No fake computes on tensors, so no backend need start.
-        monkeypatch.setattr(pipeline, "STAGES", tuple(replace(row, tensors=False) for row in pipeline.STAGES))
+        monkeypatch.setattr(planning, "STAGES", tuple(replace(row, tensors=False) for row in planning.STAGES))
 
     def take(self) -> list[str]:
         """The stages that ran since the last call."""

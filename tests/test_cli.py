@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from textvae.cli import bars, console, highlights, write
 from textvae.errors import InputError
-from textvae.pipeline import STAGES
+from textvae.planning import STAGES
 from textvae.store import Store
 
 SHELL = (sys.executable, "-m", "textvae.cli")

@@ -9,7 +9,7 @@ from fake_stages import Fakes, tiny
 from textvae import runs
 from textvae.errors import StoreError
 from textvae.lineage import CHANGED, GONE, trace
-from textvae.pipeline import STAGES
+from textvae.planning import STAGES
 from textvae.store import Store
 
 

@@ -13,10 +13,11 @@ import pytest
 from commands import seconds_of_children
 from fake_stages import Fakes, folder_of_posts, tiny
 
-from textvae import data, pipeline, runs
+from textvae import data, planning, runs
 from textvae.config import PipelineConfig
 from textvae.errors import ConfigError, InputError, LockedError, StoreError
-from textvae.pipeline import STAGES, Stage, plan, run
+from textvae.pipeline import run
+from textvae.planning import STAGES, Stage, plan
 from textvae.progress import Progress
 from textvae.store import Store
 
@@ -115,15 +116,15 @@ def test_a_moved_folder_and_logs_change_nothing(fakes: Fakes, posts: Path, store
 
 
 def test_unkeyed_settings_exist():
-    for name, unkeyed in pipeline.UNKEYED.items():
+    for name, unkeyed in planning.UNKEYED.items():
         assert unkeyed <= {field.name for field in dataclasses.fields(getattr(PipelineConfig(), name))}
 
 
 def test_a_raised_version_runs_the_stage_again(fakes: Fakes, posts: Path, store: Store,
                                                 monkeypatch: pytest.MonkeyPatch):
     run(tiny(posts), store)
-    raised = tuple(dataclasses.replace(row, version=2) if row.name == "latents" else row for row in pipeline.STAGES)
-    monkeypatch.setattr(pipeline, "STAGES", raised)
+    raised = tuple(dataclasses.replace(row, version=2) if row.name == "latents" else row for row in planning.STAGES)
+    monkeypatch.setattr(planning, "STAGES", raised)
     assert reasons(tiny(posts), store) == {"latents": "code version 2", "latent_transformer": "follows latents",
                                            "evaluation": "follows latents and latent_transformer"}
 
@@ -297,12 +298,12 @@ import sys
 from pathlib import Path
 import pytest
 from fake_stages import Fakes, tiny
-from textvae import pipeline
+from textvae import pipeline, planning
 from textvae.errors import TextvaeError
 from textvae.store import Store
-table = pipeline.STAGES
+table = planning.STAGES
 fakes = Fakes(pytest.MonkeyPatch())
-pipeline.STAGES = table
+planning.STAGES = table
 store, config = Store(Path(sys.argv[2]), "blog"), tiny(Path(sys.argv[1]))
 pipeline.run(config, store, until="word_vectors", device="gpu")
 assert "keras" not in sys.modules, "no backend starts for a stage that needs none"
@@ -329,5 +330,5 @@ def test_the_device_starts_before_the_first_stage_that_needs_it(posts: Path, sto
 
 
 def test_looking_a_stage_up():
-    assert pipeline.stage("latents") == Stage("latents", ("tokens", "sequence_vae"), "Latents")
-    assert pipeline.artefact_type("latents") is data.Latents
+    assert planning.stage("latents") == Stage("latents", ("tokens", "sequence_vae"), "Latents")
+    assert planning.artefact_type("latents") is data.Latents

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from textvae import config, manifests, pipeline
+from textvae import config, manifests, planning
 from textvae.errors import StoreError
 from textvae.runs import Run
 
@@ -100,7 +100,7 @@ def parse(text: bytes, where: str) -> Bundle:
         raise StoreError(f"{where}: {INDEX} is not what textvae writes: {problem}", "import only what textvae exported")
     run = record["run"]
     known = {name: run[name] for name in (field.name for field in fields(Run)) if name in run}
-    order = [row.name for row in pipeline.STAGES if row.name in run["stages"]]
+    order = [row.name for row in planning.STAGES if row.name in run["stages"]]
     own = Run(**{**known, "config": settings(run["config"], where), "started": _past(run["started"]), "replaced": None,
                  "stages": {stage: run["stages"][stage] for stage in order}})
     found = {stage: _known(record["manifests"][stage]) for stage in order}
@@ -110,7 +110,7 @@ def parse(text: bytes, where: str) -> Bundle:
 def settings(table: dict[str, Any], where: str) -> dict[str, Any]:
     """Settings that are this version's, without the paths of the machine that they come from."""
     plain = config.as_dict(config.parse(dict(table), where=where))
-    for section, names in pipeline.UNKEYED.items():
+    for section, names in planning.UNKEYED.items():
         plain[section] |= dict.fromkeys(names, "")
     return plain
 
@@ -133,7 +133,7 @@ def _misfit(value: Any, shape: Any, name: str = "it") -> str:
 def _odd(record: dict[str, Any]) -> str:
     """Say what does not go together, in an index whose parts have the right types."""
     stages, found = record["run"]["stages"], record["manifests"]
-    if unknown := set(stages) - {row.name for row in pipeline.STAGES}:
+    if unknown := set(stages) - {row.name for row in planning.STAGES}:
         return f"there is no stage {_short(unknown.pop())}"
     if set(found) != set(stages):
         return "its artefacts are not those of its run"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from textvae import catalogue, manifests, pipeline, runs
+from textvae import catalogue, manifests, planning, runs
 from textvae.bundle import INDEX, Bundle, dump, read, settings
 from textvae.errors import StoreError, TextvaeError
 from textvae.lean import DATA, is_reduced, lean
@@ -123,7 +123,7 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
             continue
         folder, manifest = store.path(stage, fact["key"]), store.manifest(stage, fact["key"])
         if is_reduced(stage, with_data=with_data):
-            artefact = lean(store.load(stage, fact["key"], pipeline.artefact_type(stage)), with_data=with_data)
+            artefact = lean(store.load(stage, fact["key"], planning.artefact_type(stage)), with_data=with_data)
             folder = aside / stage
             folder.mkdir()
             artefact.save(folder)
@@ -187,7 +187,7 @@ def _fetch(source: Source, name: str, target: Path, fact: dict[str, Any]) -> Non
 
 def _try_to_load(source: Source, stage: str, folder: Path) -> None:
     try:
-        pipeline.artefact_type(stage).load(folder)
+        planning.artefact_type(stage).load(folder)
     # What a stranger's file makes a reader raise cannot be foreseen; whatever it is, the file is not taken.
     except Exception as error:
         reason = error.message if isinstance(error, TextvaeError) else str(error) or type(error).__name__

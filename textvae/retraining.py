@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from textvae import manifests, pipeline, runs, seeds
+from textvae import manifests, pipeline, planning, runs, seeds
 from textvae.config import PipelineConfig, as_dict
 from textvae.data import SPLITS, Check, Corpus, Post, Tokens, TrainedNetwork
-from textvae.pipeline import Result, Start
+from textvae.pipeline import Result
+from textvae.planning import Start
 from textvae.progress import Progress
 from textvae.runs import Run
 from textvae.store import Store
@@ -155,7 +156,7 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         return Outcome(store.pipeline, PROMOTED, "the first run", first.run.number)
     outcome = Outcome(store.pipeline, UNCHANGED, _unchanged(champion, newest), before=champion.number)
     held = {} if from_scratch else newest.held
-    planned = {item.stage: item for item in pipeline.plan(config, store, held=held)}
+    planned = {item.stage: item for item in planning.plan(config, store, held=held)}
     if all(item.state == "done" and item.key == newest.held.get(stage) for stage, item in planned.items()):
         return outcome
     (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
@@ -242,7 +243,7 @@ def _start(config: PipelineConfig, store: Store, champion: Run, changes: Changes
     for stage, key in held.items():
         if not store.has(stage, key):
             return None, f"{stage}/{key} of run {champion.number} is gone"
-    if store.manifest("sequence_vae", held["sequence_vae"])["version"] != pipeline.stage("sequence_vae").version:
+    if store.manifest("sequence_vae", held["sequence_vae"])["version"] != planning.stage("sequence_vae").version:
         return None, "textvae's sequence VAE is another one by now"
     own = config.retrain
     fresh = (*changes.new, *changes.changed) if own.replay < 1 else ()

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from textvae import holding, manifests, pipeline
+from textvae import holding, manifests, pipeline, planning
 from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import ConfigError, StoreError
-from textvae.pipeline import Finished, Planned, Result
+from textvae.pipeline import Finished, Result
+from textvae.planning import Planned
 from textvae.progress import Progress
 from textvae.store import Store
 
@@ -129,9 +130,9 @@ def record(config: PipelineConfig, store: Store, result: Result, *, why: str, st
 
 
 def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = ()) -> list[Planned]:
-    """Say what ``execute`` would do; as ``pipeline.plan``."""
+    """Say what ``execute`` would do; as ``planning.plan``."""
     before = current(store)
-    return pipeline.plan(config, store, until, force, held=before.held if before else None)
+    return planning.plan(config, store, until, force, held=before.held if before else None)
 
 
 def add(store: Store, run: Run) -> Run:
@@ -255,7 +256,7 @@ def load(store: Store, stage: str, run: int | None = None) -> Any:
         ConfigError: There is no such stage.
         StoreError: There is no such run, it did not get as far as this stage, or the artefact is damaged.
     """
-    type_ = pipeline.artefact_type(stage)
+    type_ = planning.artefact_type(stage)
     with reading(store, run) as chosen:
         if stage not in chosen.stages:
             raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
@@ -290,7 +291,7 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
 
 
 def _evaluate(store: Store, chosen: Run, overrides: tuple[str, ...], **options: Any) -> Finished:
-    row = pipeline.stage("evaluation")
+    row = planning.stage("evaluation")
     left = [name for name in chosen.origin.get("left_out", ()) if name in row.inputs]
     missing = [name for name in row.inputs if name not in chosen.stages]
     if missing or left:

@@ -13,8 +13,8 @@ LEARNT = 300_000  # characters that the model of characters is counted from: a s
 READ = 2000  # characters of a post that are looked at
 REFERENCE = 200  # posts that the usual is measured on
 FEWEST = 20  # old posts under which nothing is usual yet
-# 18F's posts take 2.8 bits a character (95% of them under 3.0), other English blogs 3.0 to 3.3; Spanish, French and
-# Portuguese ones 4.3 to 5.1.
+# Beside 18F's posts 1% of the posts of two other English blogs lie above, and every Spanish, French and Portuguese one
+# (python -m benchmarks.retraining screening).
 UNLIKE = 1.4  # times the usual bits
 
 
@@ -36,7 +36,8 @@ def screen(old: Sequence[Post], new: Sequence[Post], *, most: float) -> list[Che
     if len(old) < FEWEST or not new:
         return []
     every = len({post.id for post in (*old, *new)})
-    found = {"strange_posts": (_strange(old, new), "read unlike the others"),
+    strange = [name for name, ratio in unlikeness(old, new).items() if ratio > UNLIKE]
+    found = {"strange_posts": (strange, "read unlike the others"),
              "repeated_posts": (_repeated(old, new), "repeat what stands in others")}
     return [Check(name, len(own) <= most * every, None, len(own) / every,
                   f"{len(own):,} of {len(new):,} new or changed posts {what}"
@@ -45,13 +46,14 @@ def screen(old: Sequence[Post], new: Sequence[Post], *, most: float) -> list[Che
             for name, (own, what) in found.items()]
 
 
-def _strange(old: Sequence[Post], new: Sequence[Post]) -> list[str]:
+def unlikeness(old: Sequence[Post], new: Sequence[Post]) -> dict[str, float]:
+    """How many times the usual bits a character new posts take: id -> ratio, of those that have text."""
     # In an order that has nothing to do with time or names, and is the same each night.
     drawn = sorted(old, key=lambda post: seeds.fraction(f"screening/{post.id}"))
     learnt = list(_first(drawn[:len(drawn) * 3 // 4], LEARNT))
     model = KneserNey.train(learnt, order=3)
     usual = sorted(_bits(model, post) for post in drawn[len(learnt):len(learnt) + REFERENCE] if post.text)
-    return [post.id for post in new if post.text and _bits(model, post) > UNLIKE * usual[len(usual) // 2]]
+    return {post.id: _bits(model, post) / usual[len(usual) // 2] for post in new if post.text}
 
 
 def _first(posts: Sequence[Post], characters: int) -> Iterator[str]:

@@ -131,10 +131,10 @@ def _when(run: "Run") -> str:
 
 
 def _key(run: "Run", stage: str) -> str:
-    from textvae import pipeline as stages
+    from textvae import planning
     from textvae.errors import StoreError
 
-    if stages.stage(stage).name not in run.stages:
+    if planning.stage(stage).name not in run.stages:
         raise StoreError(f"run {run.number} of {run.pipeline} has no {stage}: it has {', '.join(run.stages)}",
                          f"make it with: textvae run {run.pipeline}")
     key: str = run.stages[stage]["key"]

@@ -8,7 +8,7 @@ import click
 from textvae.cli import options
 
 if TYPE_CHECKING:
-    from textvae.pipeline import Planned
+    from textvae.planning import Planned
     from textvae.runs import Execution
     from textvae.store import Store
 

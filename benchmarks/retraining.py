@@ -1,0 +1,203 @@
+"""Retraining on real blogs: what is found before training, what a look costs, and a year of weekly retrainings.
+
+    python -m benchmarks.retraining screening    posts of other blogs and languages beside those of 18F
+    python -m benchmarks.retraining idle         a retraining of 5,000 unchanged posts, and the list of ten runs
+    python -m benchmarks.retraining year [--weeks 52]
+
+Each writes benchmarks/results/retraining-<name>.json. The blogs are those of TEXTVAE_BLOGS (../shared/data/blogs).
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.corpora import ROOT
+from benchmarks.machine import RESULTS, describe
+from textvae import retraining, runs
+from textvae.config import parse
+from textvae.data import Corpus, Post, TrainedNetwork
+from textvae.errors import TextvaeError
+from textvae.progress import Progress
+from textvae.screening import UNLIKE, unlikeness
+from textvae.stages import corpus
+from textvae.store import Store
+from textvae.text import sentences
+
+BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", ROOT.parent / "shared" / "data" / "blogs"))
+LANGUAGES = {"es": "Spanish", "pt": "Portuguese", "fr": "French"}
+SENTENCES = 8  # of a post in the year: so that a retraining takes a minute
+NEW = 4  # posts a week
+FOREIGN, SPAM = 10, 30  # the weeks with a bad batch, which is gone a week later
+BAD = 30  # posts of it
+TINY = """\
+corpus = { path = "posts" }
+tokens = { level = "word", vocabulary = 4000, max_length = 30, long = "drop", validation = 0.05, test = 0.1 }
+word_vectors = { dim = 64, epochs = 3 }
+embedding_vae = { latent = 48, epochs = 20 }
+latent_transformer = { layers = 1, width = 16, heads = 2, epochs = 1 }
+word_transformer = { layers = 1, width = 16, heads = 2, epochs = 1 }
+evaluation = { sequences = 300, iw_samples = 10, iw_sequences = 50, samples = 100, sources = 10, variations = 2 }
+
+[sequence_vae]
+hidden = 96
+latent = 16
+epochs = 12
+patience = 12
+warmup_epochs = 3
+beta = 0.3
+free_bits = 0.1
+batch_size = 32
+learning_rate = 0.003
+jit = false
+"""
+
+
+def posts(blog: str) -> list[Post]:
+    """The posts of one blog that have text."""
+    found: Corpus = corpus.run(parse({"corpus": {"path": str(BLOGS / blog)}}).corpus, seed=1, progress=Progress(),
+                               scratch=Path())
+    return [post for post in found.posts if len(post.text) > 100]
+
+
+def screening() -> dict[str, Any]:
+    """How unlike 18F's posts those of other blogs are; of 18F's own a fifth is compared with the others."""
+    home = posts("18f")
+    rng = random.Random(1)
+    rng.shuffle(home)
+    fifth = len(home) // 5
+    translated = posts("ropensci")
+    groups = {"18F, held out": home[:fifth], "Digital.gov": posts("digitalgov"), "the Jekyll blog": posts("jekyll"),
+              "rOpenSci, English": [post for post in translated if not any(f".{code}." in post.id for code in
+                                                                           (*LANGUAGES, "tr"))]}
+    groups |= {f"rOpenSci, {name}": [post for post in translated if f".{code}." in post.id]
+               for code, name in LANGUAGES.items()}
+    found = {}
+    for name, own in groups.items():
+        ratios = sorted(unlikeness(home[fifth:], own).values())
+        found[name] = {"posts": len(ratios), "low": _quantile(ratios, 0.05), "median": _quantile(ratios, 0.5),
+                       "high": _quantile(ratios, 0.95), "strange": sum(ratio > UNLIKE for ratio in ratios)}
+    return {"line": UNLIKE, "groups": found}
+
+
+def idle(folder: Path) -> dict[str, Any]:
+    """Seconds of commands that change nothing, beside ``python -c pass``, in turns."""
+    texts = [text for post in posts("digitalgov") for text in sentences.split(post.text)]
+    _site(folder, [Post(f"{row:05}", f"{row}. {text}") for row, text in enumerate(texts[:5000])])
+    settings = ["--set", "sequence_vae.epochs=1", "--set", "sequence_vae.warmup_epochs=0"]
+    for number in range(10):  # ten runs that differ in how much is shown
+        _textvae(folder, "run", "blog.toml", *settings, "--set", f"evaluation.shown={number + 3}")
+    commands = {"python -c pass": [sys.executable, "-c", "pass"],
+                "textvae retrain": _words("retrain", "blog.toml", *settings, "--set", "evaluation.shown=12"),
+                "textvae runs": _words("runs", "blog.toml")}
+    turns: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(11):
+        for name, command in commands.items():
+            started = time.monotonic()
+            done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+            assert done.returncode == (10 if name == "textvae retrain" else 0), done.stderr
+            turns[name].append(round(time.monotonic() - started, 4))
+    return {"posts": 5000, "runs": 10, "median_seconds": {name: sorted(own)[5] for name, own in turns.items()},
+            "all": turns}
+
+
+def year(folder: Path, weeks: int) -> Iterator[dict[str, Any]]:
+    """Retrain each week on what 18F wrote until then, in the order of its dates; two weeks bring a bad batch.
+
+    Yields:
+        The record, after each week fuller: what each retraining came to, and bytes of the store.
+    """
+    by_date = sorted(posts("18f"), key=lambda post: (post.date, post.id))
+    first = len(by_date) - NEW * weeks
+    _site(folder, by_date[:first])
+    _textvae(folder, "retrain", "blog.toml")
+    store, found = Store(folder / "models", "blog"), []
+    foreign = [post for post in posts("ropensci") if ".es." in post.id][:BAD]
+    spam = by_date[0].text
+    bad = {FOREIGN: [Post(f"foreign-{row}", post.text) for row, post in enumerate(foreign)],
+           SPAM: [Post(f"spam-{row}", f"Offer {row} of the week. {spam}") for row in range(BAD)]}
+    for week in range(1, weeks + 1):
+        for path in [*(folder / "posts").glob("foreign-*"), *(folder / "posts").glob("spam-*")]:
+            path.unlink()
+        _write(folder, by_date[first + NEW * (week - 1):first + NEW * week])
+        _write(folder, bad.get(week, []))
+        outcome = json.loads(_textvae(folder, "retrain", "blog.toml", "--keep", "3", "--json"))
+        size = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
+        found.append({"week": week, "posts": first + NEW * week, "bad": week in bad, "bytes": size,
+                      **{name: outcome[name] for name in ("result", "why", "run", "gate", "seconds")},
+                      "history": _history(store, outcome["run"])})
+        if week in (weeks // 4, weeks // 2, weeks):
+            found[-1]["cold"] = _cold(folder)
+        print(f"week {week}: {outcome['result']}: {outcome['why']}", flush=True)
+        yield {"weeks": found}
+
+
+def _cold(folder: Path) -> list[float]:
+    """The validation ELBO NLL after each epoch of a training from fresh weights on the same posts."""
+    with tempfile.TemporaryDirectory() as aside:
+        _textvae(folder, "run", "blog.toml", "--store", aside, "--until", "sequence_vae")
+        return _history(Store(Path(aside), "blog"), 1)
+
+
+def _history(store: Store, run: int | None) -> list[float]:
+    if run is None:
+        return []
+    trained: TrainedNetwork = runs.load(store, "sequence_vae", run)
+    return [round(row["val_reconstruction"] + row["val_kl"], 4) for row in trained.history]
+
+
+def _site(folder: Path, own: list[Post]) -> None:
+    (folder / "posts").mkdir(parents=True)
+    (folder / "blog.toml").write_text(TINY, encoding="utf-8")
+    _write(folder, own)
+
+
+def _write(folder: Path, own: list[Post]) -> None:
+    for post in own:
+        text = "\n\n".join(sentences.split(post.text)[:SENTENCES])
+        (folder / "posts" / f"{post.id.replace('/', '-')}.txt").write_text(text, encoding="utf-8")
+
+
+def _words(*words: str) -> list[str]:
+    return [sys.executable, "-m", "textvae.cli", *words]
+
+
+def _textvae(folder: Path, *words: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(_words(*words), cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode not in (0, retraining.CODES[retraining.DECLINED]):
+        raise TextvaeError(f"textvae {' '.join(words)} ended with {done.returncode}: {done.stderr[-500:]}")
+    return done.stdout
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return round(values[min(int(share * len(values)), len(values) - 1)], 3)
+
+
+def main() -> None:
+    """Parse and measure."""
+    parser = argparse.ArgumentParser(prog="benchmarks.retraining", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=("screening", "idle", "year"))
+    parser.add_argument("--weeks", type=int, default=52, help="of the year")
+    given = parser.parse_args()
+    head = {"name": given.name, "machine": describe()}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "site"
+        records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
+                   "year": lambda: year(folder, given.weeks)}[given.name]()
+        for record in records:
+            path = RESULTS / f"retraining-{given.name}.json"
+            path.write_text(json.dumps({**head, **record}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
