@@ -26,10 +26,10 @@ from textvae.config import parse
 from textvae.data import Corpus, Post, TrainedNetwork
 from textvae.errors import TextvaeError
 from textvae.progress import Progress
-from textvae.screening import UNLIKE, unlikeness
 from textvae.stages import corpus
 from textvae.store import Store
 from textvae.text import sentences
+from textvae.text.screening import UNLIKE, unlikeness
 
 BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", ROOT.parent / "shared" / "data" / "blogs"))
 LANGUAGES = {"es": "Spanish", "pt": "Portuguese", "fr": "French"}

@@ -6,7 +6,8 @@ import networks
 import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
-from textvae import gate, runs
+from textvae import runs
+from textvae.evaluate import gate
 from textvae.store import Store
 from textvae.writer import Writer
 

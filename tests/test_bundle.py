@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traded import filled
 
-from textvae import bundle, manifests
+from textvae import manifests
 from textvae.errors import StoreError, TextvaeError
-from textvae.exchange import _pack
 from textvae.runs import read
+from textvae.sharing import bundle
+from textvae.sharing.exchange import _pack
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
                     | st.text(max_size=20), lambda inner: st.lists(inner, max_size=2)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.calendars import DAYS, Calendar
 from textvae.errors import InputError
+from textvae.scheduling.calendars import DAYS, Calendar
 
 TIMES = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
 SOME_DAYS = st.lists(st.sampled_from(DAYS), min_size=1, max_size=7).map(",".join)

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from traded import SECRET, filled
 
 import textvae as package
-from textvae import bundle, exchange, manifests, runs, upkeep, zipped
+from textvae import manifests, runs, upkeep
 from textvae.errors import StoreError, TextvaeError
-from textvae.exchange import receive, send
+from textvae.sharing import bundle, exchange, zipped
+from textvae.sharing.exchange import receive, send
 from textvae.store import Store
 
 
@@ -378,8 +379,8 @@ def test_a_damaged_run_is_not_exported(tmp_path: Path):
 IMPORT = """
 import sys
 from pathlib import Path
-from textvae import zipped
-from textvae.exchange import receive
+from textvae.sharing import zipped
+from textvae.sharing.exchange import receive
 for number in range(10_000):
     with zipped.opened(Path(sys.argv[1])) as source:
         receive(source, Path(sys.argv[2]), f"blog{number}")

@@ -9,9 +9,10 @@ import networks
 import numpy as np
 import pytest
 
-from textvae import evaluate, gate
+from textvae import evaluate
 from textvae.config import parse
 from textvae.data import Check, Post, Tokens, TrainedNetwork
+from textvae.evaluate import gate
 from textvae.text import tokenizer
 
 POSTS = [Post(f"{number}.md", f"{text}. The cat ran home.") for number, text in enumerate(networks.TEXTS)]

@@ -29,7 +29,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": BASE,
     "decoding": {"nn", *BASE},
     "journal": {"progress"},
-    "screening": {"data", "text", *BASE},
     "constraints": {"config", "data", "errors", "text"},
     "conditions": {"decoding", "errors", "text"},
     "moves": {"decoding"},
@@ -42,17 +41,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "augment": {"classifier", "conditions", "data", "readers", "writer", *BASE},
 }
 MAY_IMPORT["evaluate"] = {"classifier", "conditions", "config", "constraints", "data", "decoding", "metrics", "nn",
-                          "plots", "text", "writer", *BASE}
+                          "model", "plots", "text", "writer", *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
-MAY_IMPORT["gate"] = {"config", "data", "evaluate", "metrics", "model", "stages", "text", *BASE}
 MAY_IMPORT |= {
     "manifests": {"errors"},
     "store": {"errors", "manifests"},
     "holding": set(),
     "catalogue": {"config", "errors", "store"},
-    "calendars": {"errors"},
-    "schedule": {"calendars", "errors", "store"},
-    "schedulers": {"errors", "schedule", "store"},
+    "scheduling": {"errors", "store"},
     # Stages by name, when they run.
     "planning": {"config", "manifests", "store", *BASE},
     "pipeline": {"catalogue", "config", "data", "device", "meter", "planning", "store", *BASE},
@@ -60,13 +56,9 @@ MAY_IMPORT |= {
     "upkeep": {"holding", "manifests", "runs", "store", *BASE},
     "compare": {"data", "runs", "store", *BASE},
     "lineage": {"runs", "store", *BASE},
-    "retraining": {"config", "data", "device", "gate", "manifests", "pipeline", "planning", "runs", "screening",
+    "retraining": {"config", "data", "device", "evaluate", "manifests", "pipeline", "planning", "runs", "text",
                    "stages", "store", *BASE},
-    "lean": {"data", "text"},
-    "bundle": {"config", "manifests", "planning", "runs", *BASE},
-    "zipped": {"errors"},
-    "remote": {"bundle", "zipped", *BASE},
-    "exchange": {"bundle", "catalogue", "lean", "manifests", "planning", "runs", "store", *BASE},
+    "sharing": {"catalogue", "config", "data", "manifests", "planning", "runs", "store", "text", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself

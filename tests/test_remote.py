@@ -12,10 +12,10 @@ from commands import textvae
 from traded import FACTS, filled
 
 from textvae import runs, upkeep
-from textvae.bundle import INDEX
 from textvae.errors import InputError, StoreError
-from textvae.exchange import receive, send
-from textvae.remote import Address
+from textvae.sharing.bundle import INDEX
+from textvae.sharing.exchange import receive, send
+from textvae.sharing.remote import Address
 from textvae.store import Store
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
-from textvae import gate, retraining, runs
+from textvae import retraining, runs
 from textvae.data import Post
 from textvae.errors import InputError
+from textvae.evaluate import gate
 from textvae.retraining import DECLINED, NOT_DUE, PROMOTED, UNCHANGED, Due, Outcome
 from textvae.store import Store
 

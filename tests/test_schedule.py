@@ -12,10 +12,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from textvae import schedule
-from textvae.calendars import Calendar
 from textvae.errors import InputError
-from textvae.schedule import Job
+from textvae.scheduling import schedule
+from textvae.scheduling.calendars import Calendar
+from textvae.scheduling.schedule import Job
 from textvae.store import Store
 
 # Printable text, of which every special character of a shell, systemd, cron or GitHub comes often.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import textvae
 
-from textvae import schedulers
+from textvae.scheduling import schedulers
 from textvae.store import Store
 
 SYSTEMCTL = """#!/bin/sh

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from textvae import screening
 from textvae.data import Check, Post
+from textvae.text import screening
 
 ENGLISH = ("the", "people", "who", "write", "these", "posts", "about", "our", "work", "think", "that", "it", "helps",
            "others", "to", "read", "them", "again", "when", "they", "have", "time", "and", "nothing", "else")

@@ -197,7 +197,7 @@ def _settled(outcome: Outcome, checks: Sequence[Check]) -> Outcome:
 
 def _screen(config: PipelineConfig, old: Sequence[Post], corpus: Corpus, changes: Changes) -> list[Check]:
     """Whether the new posts belong to the corpus."""
-    from textvae import screening
+    from textvae.text import screening
 
     fresh = {*changes.new, *changes.changed}
     return screening.screen(old, [post for post in corpus.posts if post.id in fresh], most=config.retrain.strange)
@@ -254,7 +254,8 @@ def _start(config: PipelineConfig, store: Store, champion: Run, changes: Changes
 def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result, corpus: Corpus, changes: Changes,
              where: tuple[str, str]) -> list[Check]:
     """The gate's conditions, on the posts that both runs hold out and that nobody changed in between."""
-    from textvae import device, gate
+    from textvae import device
+    from textvae.evaluate import gate
 
     device.use(where[0], precision=where[1])
     challenger = {item.stage: item.key for item in result.stages}

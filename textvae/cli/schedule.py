@@ -10,8 +10,8 @@ from textvae.cli import options
 from textvae.cli.retrain import given, retrain_options
 
 if TYPE_CHECKING:
-    from textvae.schedule import Job
-    from textvae.schedulers import Installed
+    from textvae.scheduling.schedule import Job
+    from textvae.scheduling.schedulers import Installed
     from textvae.store import Store
 
 every = click.option("--every", metavar="WHEN", default="weekly", show_default=True,
@@ -48,8 +48,8 @@ def print_(pipeline: str, given: tuple[str, ...], scheduler: str, every: str, st
         textvae schedule print quickstart --with cron --every 'Mon,Thu 03:00' -- --if-new-posts 5
         textvae schedule print quickstart --with github -- --corpus posts > textvae.yml
     """
-    from textvae import schedule, schedulers
     from textvae.cli.console import say, say_json
+    from textvae.scheduling import schedule, schedulers
 
     job = _job(pipeline, given, every, store)
     if scheduler == "systemd":
@@ -90,8 +90,8 @@ def install(pipeline: str, given: tuple[str, ...], scheduler: str | None, every:
         textvae schedule install quickstart --every weekly
         textvae schedule install quickstart --with cron --every daily -- --if-new-posts 5
     """
-    from textvae import schedulers
     from textvae.cli.console import say, tell
+    from textvae.scheduling import schedulers
 
     job = _job(pipeline, given, every, store)
     done = schedulers.install(job, scheduler or schedulers.usual())
@@ -119,9 +119,10 @@ def remove(pipeline: str, store: Path, as_json: bool) -> None:
     Example:
         textvae schedule remove quickstart
     """
-    from textvae import catalogue, schedulers
+    from textvae import catalogue
     from textvae.cli.console import say
     from textvae.errors import ConfigError
+    from textvae.scheduling import schedulers
 
     try:
         folder = catalogue.locate(pipeline, store)
@@ -142,8 +143,8 @@ def remove(pipeline: str, store: Path, as_json: bool) -> None:
 
 def _job(pipeline: str, given: tuple[str, ...], every: str, store: Path) -> "Job":
     from textvae import catalogue
-    from textvae.calendars import Calendar
-    from textvae.schedule import Job
+    from textvae.scheduling.calendars import Calendar
+    from textvae.scheduling.schedule import Job
     from textvae.store import Store
 
     retrain_options(pipeline, given)

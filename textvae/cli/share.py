@@ -8,7 +8,7 @@ import click
 from textvae.cli import options
 
 if TYPE_CHECKING:
-    from textvae.exchange import Received, Sent
+    from textvae.sharing.exchange import Received, Sent
 
 with_data = click.option("--with-data", is_flag=True,
                          help="With the posts, their tokens and latents, and the sentences that the evaluation shows.")
@@ -34,9 +34,10 @@ def export(pipeline: str, run: int | None, output: Path, with_data: bool, store:
     Example:
         textvae export quickstart -o quickstart.zip
     """
-    from textvae import catalogue, zipped
+    from textvae import catalogue
     from textvae.cli.given import writable
-    from textvae.exchange import send
+    from textvae.sharing import zipped
+    from textvae.sharing.exchange import send
 
     writable(output)
     folder = catalogue.locate(pipeline, store)
@@ -62,8 +63,8 @@ def import_(file: Path, name: str, promote: bool, store: Path, as_json: bool) ->
         textvae import quickstart.zip
         textvae import quickstart.zip --name theirs
     """
-    from textvae import zipped
-    from textvae.exchange import receive
+    from textvae.sharing import zipped
+    from textvae.sharing.exchange import receive
 
     with zipped.opened(file) as source:
         received = receive(source, store, name, promote=promote)
@@ -89,8 +90,8 @@ def push(pipeline: str, address: str, run: int | None, with_data: bool, store: P
         textvae push quickstart shared/quickstart
     """
     from textvae import catalogue
-    from textvae.exchange import send
-    from textvae.remote import Address
+    from textvae.sharing.exchange import send
+    from textvae.sharing.remote import Address
 
     folder, target = catalogue.locate(pipeline, store), Address(address)
     target.reserve(folder.pipeline)
@@ -113,8 +114,8 @@ def pull(address: str, name: str, promote: bool, store: Path, as_json: bool) -> 
         textvae pull shared/quickstart
         textvae pull shared/quickstart --name theirs --promote
     """
-    from textvae.exchange import receive
-    from textvae.remote import Address
+    from textvae.sharing.exchange import receive
+    from textvae.sharing.remote import Address
 
     _say_received(receive(Address(address), store, name, promote=promote), store, as_json)
 

@@ -9,7 +9,7 @@ from textvae.cli import options
 
 if TYPE_CHECKING:
     from textvae.retraining import Outcome
-    from textvae.schedulers import Installed
+    from textvae.scheduling.schedulers import Installed
 
 MONTH = 35 * 86_400.0  # seconds after which every schedule has come round
 
@@ -63,9 +63,10 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
     """Say how a pipeline is; what is wrong with its retraining comes back."""
     from dataclasses import asdict
 
-    from textvae import catalogue, retraining, schedulers, upkeep
+    from textvae import catalogue, retraining, upkeep
     from textvae import runs as recorded
     from textvae.cli.console import number, say, say_json, say_table
+    from textvae.scheduling import schedulers
 
     folder = catalogue.locate(pipeline, store)
     known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()

@@ -44,7 +44,7 @@ def run(config: TokensConfig, corpus: Corpus, *, seed: int, progress: Progress, 
     units: list[list[str]] = []
     with progress.task("splitting posts", total=len(corpus.posts)) as advance:
         for post in corpus.posts:
-            units.append(units_of(config.unit, post.text))
+            units.append(sentences.units(config.unit, post.text))
             advance()
     sides, moved = _sides(_shares(config, corpus.posts), corpus.posts, [bool(own) for own in units])
     if moved:
@@ -80,14 +80,6 @@ def _check(config: TokensConfig) -> None:
     if config.min_length > config.max_length:
         raise ConfigError(f"tokens.min_length is {config.min_length}, more than tokens.max_length, "
                           f"{config.max_length}", "raise max_length")
-
-
-def units_of(unit: str, text: str) -> list[str]:
-    """The texts of a post that become sequences; a window's are cut further once they are tokens."""
-    if unit == "sentence":
-        return sentences.split(text)
-    text = text.strip()
-    return [text] if text else []
 
 
 def _shares(config: TokensConfig, posts: Sequence[Post]) -> dict[str, float]:

@@ -52,6 +52,14 @@ def split(text: str) -> list[str]:
     return [sentence for block in _blocks(text) for sentence in _sentences(block)]
 
 
+def units(unit: str, text: str) -> list[str]:
+    """The texts of a post that become sequences: its sentences, or else the whole, which windows are cut from later."""
+    if unit == "sentence":
+        return split(text)
+    text = text.strip()
+    return [text] if text else []
+
+
 def ended(text: str) -> bool:
     """Whether a text ends like a sentence, quotes and brackets behind its mark aside.
 

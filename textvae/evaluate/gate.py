@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from textvae import evaluate, metrics
+from textvae import metrics
 from textvae.config import PipelineConfig
 from textvae.data import SPLITS, UNKNOWN, Check, Post, Tokens, TrainedNetwork
 from textvae.evaluate.information import information
+from textvae.evaluate.likelihood import iw_nll
 from textvae.evaluate.subject import Subject
 from textvae.model import Model
 from textvae.seeds import child
-from textvae.stages.tokens import units_of
+from textvae.text import sentences
 from textvae.text import tokenizer as tokenizers
 
 FEWEST = 2  # held-out posts with text that a comparison needs: an interval over one says nothing
@@ -82,7 +83,7 @@ def _texts(champion: Side, challenger: Side, posts: Sequence[Post], config: Pipe
     readers = [(tokenizers.load(side.tokens.tokenizer), side.network.settings["max_length"])
                for side in (champion, challenger)]
     unit = "sentence" if config.tokens.unit == "window" else config.tokens.unit
-    found = [(row, text) for row, post in enumerate(posts) for text in units_of(unit, post.text)
+    found = [(row, text) for row, post in enumerate(posts) for text in sentences.units(unit, post.text)
              if all(config.tokens.min_length <= len(words.encode(text)) <= longest for words, longest in readers)]
     most = config.evaluation.sequences
     if not 0 < most < len(found):
@@ -93,7 +94,7 @@ def _texts(champion: Side, challenger: Side, posts: Sequence[Post], config: Pipe
 
 def _subject(side: Side, posts: Sequence[Post], texts: Sequence[tuple[int, str]], config: PipelineConfig, seed: int
              ) -> Subject:
-    """A run's view of the texts, for ``textvae.evaluate``."""
+    """A run's view of the texts, for the other parts of ``textvae.evaluate``."""
     own = tokenizers.load(side.tokens.tokenizer).encode_many([text for _, text in texts])
     rows = np.array([row for row, _ in texts], np.int32)
     held_out = Tokens(
@@ -107,7 +108,7 @@ def _subject(side: Side, posts: Sequence[Post], texts: Sequence[tuple[int, str]]
 
 
 def _likelihood(before: Subject, after: Subject, texts: Sequence[tuple[int, str]], margin: float, seed: int) -> Check:
-    own = [spelt(evaluate.iw_nll(subject), subject.tokens, [text for _, text in texts]) for subject in (before, after)]
+    own = [spelt(iw_nll(subject), subject.tokens, [text for _, text in texts]) for subject in (before, after)]
     # Sentences of a post go together, so posts are what is resampled.
     rows = np.array([row for row, _ in texts])
     sums = np.stack([np.bincount(rows, nats) for nats in own], axis=1)[np.bincount(rows) > 0]

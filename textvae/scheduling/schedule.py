@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from textvae.calendars import Calendar
 from textvae.errors import InputError
+from textvae.scheduling.calendars import Calendar
 from textvae.store import Store
 
 PLAIN = re.compile(r"[\w@+=:,./-]+", re.ASCII)  # words that systemd takes as they are

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textvae.bundle import INDEX, Bundle, read
 from textvae.errors import InputError, TextvaeError
-from textvae.zipped import CHUNK
+from textvae.sharing.bundle import INDEX, Bundle, read
+from textvae.sharing.zipped import CHUNK
 
 
 class Address:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textvae.errors import InputError, StoreError
-from textvae.schedule import Job, cron_line, for_cron, mark, unit, units
+from textvae.scheduling.schedule import Job, cron_line, for_cron, mark, unit, units
 from textvae.store import Store
 
 ELSE = "textvae schedule print shows what another scheduler would need"

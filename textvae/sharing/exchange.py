@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textvae import catalogue, manifests, planning, runs
-from textvae.bundle import INDEX, Bundle, dump, read, settings
 from textvae.errors import StoreError, TextvaeError
-from textvae.lean import DATA, is_reduced, lean
 from textvae.runs import Run
+from textvae.sharing.bundle import INDEX, Bundle, dump, read, settings
+from textvae.sharing.lean import DATA, is_reduced, lean
 from textvae.store import Store
 
 ASIDE = "import"  # below tmp/, which whoever locks the store next clears

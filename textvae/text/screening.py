@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from textvae import seeds
 from textvae.data import Check, Post
 from textvae.text import sentences
 from textvae.text.language_model import KneserNey
@@ -49,7 +48,7 @@ def screen(old: Sequence[Post], new: Sequence[Post], *, most: float) -> list[Che
 def unlikeness(old: Sequence[Post], new: Sequence[Post]) -> dict[str, float]:
     """How many times the usual bits a character new posts take: id -> ratio, of those that have text."""
     # In an order that has nothing to do with time or names, and is the same each night.
-    drawn = sorted(old, key=lambda post: seeds.fraction(f"screening/{post.id}"))
+    drawn = sorted(old, key=lambda post: post.hash)
     learnt = list(_first(drawn[:len(drawn) * 3 // 4], LEARNT))
     model = KneserNey.train(learnt, order=3)
     usual = sorted(_bits(model, post) for post in drawn[len(learnt):len(learnt) + REFERENCE] if post.text)

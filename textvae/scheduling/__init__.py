@@ -1,0 +1,1 @@
+"""Having retrain run regularly: when, in whose words, and installed with whom."""
