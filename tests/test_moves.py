@@ -37,6 +37,18 @@ def test_words_that_may_not_be_written_are_open():
         assert not {11, 15, 18} & set(row.tolist()) and {10, 12, 13, 14, 16, 17, 19} <= set(row.tolist())
 
 
+def test_words_with_more_weight_are_opened_first():
+    ids = np.arange(10, 20, dtype=np.int32)
+    weights = np.where(np.isin(np.arange(10), [2, 7]), 0.5, 0.0)
+    opened = [moves.opened(ids, [True] * 10, 0.1, 12, np.random.default_rng(seed), weights=weights)
+              for seed in range(40)]
+    gone = [set(ids.tolist()) - set(row.tolist()) for row in opened]
+    assert {frozenset(own) for own in gone} == {frozenset({12}), frozenset({17})}
+    # Where more is to be opened than has weight, any other may be.
+    more = moves.opened(ids, [True] * 10, 0.6, 12, np.random.default_rng(1), weights=weights)
+    assert not {12, 17} & set(more.tolist()) and len(set(ids.tolist()) & set(more.tolist())) == 4
+
+
 def test_given_tokens_are_written_and_the_end_stands_where_it_is_given():
     writer = networks.writer()
     ids = writer.ids(["the cat sat on the mat"])[0]

@@ -22,6 +22,7 @@ class Conditions:
         far: Texts that it lies at least ``distance`` from.
         distance: L2, as in ``Variation.distance``; where 0, half of the median distance of two samples of the prior
             for ``near``, and all of it for ``far``.
+        judged: Labels of the corpus, ``key=value``, that a classifier of its training posts takes it to have.
 
     Raises:
         TextvaeError: A word is empty or both wanted and avoided, an expression is none, or a number below 0.
@@ -38,6 +39,7 @@ class Conditions:
     near: tuple[str, ...] = ()
     far: tuple[str, ...] = ()
     distance: float = 0.0
+    judged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.distance < 0:

@@ -12,7 +12,8 @@ from textvae.cli.given import opened, texts
 
 if TYPE_CHECKING:
     from textvae.conditions import Conditions
-    from textvae.writer import Variation, Writer
+    from textvae.found import Variation
+    from textvae.writer import Writer
 
 
 @click.command()
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @options.sampler
 @options.constraint
 @options.label
+@options.judged
 @options.must
 @options.avoid
 @options.max_words
@@ -122,6 +124,7 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
 @options.sampler
 @options.constraint
 @options.label
+@options.judged
 @options.must
 @options.avoid
 @options.max_words
@@ -189,13 +192,14 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
 
 
 def _conditions(constraints: tuple[str, ...], must: tuple[str, ...], avoid: tuple[str, ...], max_words: int | None,
-                near: tuple[str, ...], far: tuple[str, ...], distance: float | None) -> "Conditions":
+                near: tuple[str, ...], far: tuple[str, ...], distance: float | None, judged: tuple[str, ...]
+                ) -> "Conditions":
     """What was asked of every text, checked before a model is loaded."""
     from textvae.conditions import Conditions
 
     if distance and not (near or far):
         raise click.UsageError("--distance goes with --near or --far")
-    return Conditions(must, avoid, max_words or 0, constraints, near, far, distance or 0.0)
+    return Conditions(must, avoid, max_words or 0, constraints, near, far, distance or 0.0, judged)
 
 
 def _plain(variation: "Variation") -> dict[str, Any]:
