@@ -1,6 +1,7 @@
 """vary, sample, encode: texts out of a finished run."""
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,8 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 
     The numbers beside each variation are its distance from the source, L2 between the means of the two in the latent
     space, and with --constraint the squared distance from the constraint's centre. TEXT - reads standard input, one
-    text a line. Where too few texts meet what is asked for, fewer come, and a message says what the others failed.
+    text a line, and prints each one's variations before it reads on. Where too few texts meet what is asked for, fewer
+    come, and a message says what the others failed.
 
     With --file, header, code, quotes, tables, HTML, and sentences with links or other markup stay byte for byte.
 
@@ -67,9 +69,11 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
         textvae vary quickstart - --json < sentences.txt
         textvae vary quickstart --file post.md --share 0.5 -o varied.md --diff
     """
+    from textvae.cli.bars import beside_results
     from textvae.cli.console import tell
     from textvae.cli.posts import vary_file
     from textvae.errors import InputError
+    from textvae.progress import Progress
 
     if bool(text) == bool(file):
         raise click.UsageError("give a TEXT or --file POST" + (", not both" if file else ""))
@@ -83,15 +87,18 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
                   **asked)
         return
     done = left = 0
-    for source in texts(text):
-        try:
-            _say_variations(writer, source, count, as_json, asked)
-            done += 1
-        except InputError as error:
-            if "-" not in text:
-                raise
-            left += 1
-            tell(f"left out: {error.message}")
+    start = time.monotonic()
+    with (beside_results() if "-" in text else Progress()).task("varying texts") as advance:
+        for source in texts(text):
+            try:
+                _say_variations(writer, source, count, as_json, asked)
+                done += 1
+            except InputError as error:
+                if "-" not in text:
+                    raise
+                left += 1
+                tell(f"left out: {error.message}")
+            advance(1, **{"a second": (done + left) / (time.monotonic() - start)})
     if left and not done:
         raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
 
