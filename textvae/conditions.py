@@ -65,6 +65,13 @@ class Conditions:
                 *(f"avoid {word!r}" for word in self.avoid if _pattern(word).search(text)),
                 *([f"max_words {self.max_words}"] if 0 < self.max_words < len(text.split()) else [])]
 
+    def phrases(self, tokenizer: Any) -> list[list[int]]:
+        """Token ids of what must be had, behind another word; in another case where the vocabulary has only that."""
+        known = {piece.casefold(): number for number, piece in enumerate(tokenizer.pieces)}
+        return [[known.get(word.casefold(), UNKNOWN) if number == UNKNOWN else number for number, word in
+                 zip(tokenizer.encode(f" {phrase}"), tokenizer.spelt(f" {phrase}"), strict=True)]
+                for phrase in self.must]
+
     def steering(self, tokenizer: Any) -> Steering:
         """How a decoder is led to texts that meet them; what it writes is to be tested all the same.
 

@@ -78,13 +78,13 @@ class Writer(Model):
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
-        source's words are given, and the decoder chooses what stands between; the others are decoded freely (see
-        ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays as it is written. What equals
-        the source or another candidate, or does not end as a sentence where the source does, is left out, and so is
-        what fails a condition. Of the rest those are kept that repeat no words and invent none, and of these the fluent
-        ones that are close to the source and unlike each other (see ``textvae.ranking``). Where too few are left,
-        latents are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to
-        the words that it must have.
+        source's words are given, what must be had is given as well, and the decoder chooses what stands between; the
+        others are decoded freely (see ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays
+        as it is written. What equals the source or another candidate, or does not end as a sentence where the source
+        does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words and invent
+        none, and of these the fluent ones that are close to the source and unlike each other (see ``textvae.ranking``).
+        Where too few are left, latents are drawn from further away and deeper inside the regions asked for, and the
+        decoder is led harder to the words that it must have.
 
         Of a source without a label that it is judged by, those words are opened first that speak against the label, and
         latents go the way from training texts without it to those with it.
@@ -105,7 +105,7 @@ class Writer(Model):
         if n < 1:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
         options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
-        regions = self._regions(conditions, seed)
+        regions, phrases = self._regions(conditions, seed), conditions.phrases(self.tokenizer)
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
@@ -129,6 +129,8 @@ class Writer(Model):
             z = z + moves.stride(attempt) * ways[owners]
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
             template, names = self._templates(owners, sources, spelt, begins, strength, rng, steering.barred, blame)
+            for phrase in phrases:
+                template = np.stack([moves.placed(row, phrase, rng) for row in template])
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             latents = self.posterior(sequences)["mean"]
             written_texts = list(map(_named, self.texts(sequences), names))
