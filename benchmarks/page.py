@@ -13,6 +13,8 @@ PAGE = ROOT / "docs" / "performance.md"
 TRAINING = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- measured: python -m benchmarks table -->\n", "<!-- end -->\n"
 VARIATIONS = ROOT / "docs" / "variations.md"
+BEGIN_CONDITIONS = "<!-- conditions: python -m benchmarks table -->\n"
+BEGIN_AUGMENTATION = "<!-- augmentation: python -m benchmarks table -->\n"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
@@ -67,14 +69,34 @@ def training(page: str, results: Path = RESULTS) -> str:
 
 
 def variations(page: str, results: Path = RESULTS) -> str:
-    """docs/variations.md with a new table between its marks.
+    """docs/variations.md with new tables between their marks.
 
     Args:
         page: The page as it is.
-        results: Folder of the files that ``benchmarks/variations.py`` wrote.
+        results: Folder of the files that ``benchmarks/variations.py``, ``conditions.py`` and ``augmentation.py`` wrote.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("variations-*.json"))]
-    return _between(page, BEGIN, [line for own in found for line in _ways(own)])
+    for name, begin, lines in (("variations", BEGIN, _ways), ("conditions", BEGIN_CONDITIONS, _conditions),
+                               ("augmentation", BEGIN_AUGMENTATION, _augmentation)):
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{name}-*.json"))]
+        page = _between(page, begin, [line for own in found for line in lines(own)])
+    return page
+
+
+def _conditions(record: dict[str, Any]) -> list[str]:
+    kinds = [("", "asked for", "came", "of these, meet all")]
+    kinds += [(kind, *(f"{own[name]:,}" for name in ("asked", "came", "met"))) for kind, own in record["words"].items()]
+    total = [sum(own[name] for own in record["words"].values()) for name in ("asked", "came", "met")]
+    kinds.append(("**all**", *(f"{count:,}" for count in total)))
+    lines = [f"`{record['pipeline']}`, {record['each']} variations of each source at strength {record['strength']:g}. "
+             f"{machine(record)}\n", "\n", *_table(kinds)]
+    for label in record["labels"]:
+        rows = [("", "came", "held, by the judge", "BLEU to the source", "perplexity, of the sources'")]
+        rows += [(way, f"{own['came']:.1%}", estimate(own["held"]),
+                  estimate(own["bleu"]) if "bleu" in own else "", number(own["to_real"]) if "bleu" in own else "")
+                 for way, own in label["ways"].items()]
+        lines += ["\n", f"`{label['label']}`: {label['sources']} sources without it; the judge is right of "
+                  f"{estimate(label['accuracy'])} of real texts.\n", "\n", *_table(rows)]
+    return [*lines, "\n"]
 
 
 def _ways(record: dict[str, Any]) -> list[str]:
@@ -87,6 +109,18 @@ def _ways(record: dict[str, Any]) -> list[str]:
                       "identical", "of_training", "all_distinct"))))) for amount, own in amounts.items()]
     return [f"`{record['pipeline']}`, {record['sources']} sources; two different sources have a content of "
             f"{estimate(record['random_pair'])}. {machine(record)}\n", "\n", *_table(rows), "\n"]
+
+
+def _augmentation(record: dict[str, Any]) -> list[str]:
+    rows = [("each class", "classifier", "augmented by", "accuracy", "gained", "macro F1", "gained")]
+    rows += [(each, f"{name}, {own['draws']} draws", way,
+              *(estimate(own[way][metric][part]) for metric in ("accuracy", "macro_f1") for part in ("mean", "gain")))
+             for each, found in record["found"].items() for name, own in found.items() for way in own if way != "draws"]
+    seen = record["labels_seen_by_the_model"]
+    return [f"`{record['pipeline']}`, label `{record['label']}`, {record['n']} texts made of each; "
+            f"{record['tested']:,} test texts. Labels that the model learnt from: {', '.join(seen) or 'none'}. "
+            f"{machine(record)}\n", "\n",
+            *_table(rows), "\n"]
 
 
 def _between(page: str, begin: str, lines: list[str]) -> str:

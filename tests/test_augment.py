@@ -10,14 +10,15 @@ from textvae import frames
 from textvae.augment import VARIED_FROM, augment
 from textvae.conditions import Conditions
 from textvae.errors import InputError
+from textvae.found import Variation
 from textvae.model import Model
-from textvae.writer import Variation
 
 
 class Scripted:
     """Knows one label, and one region of another; writes the text with a number, every third time of the other mood."""
 
     labels = ("mood=good",)
+    known = SimpleNamespace(names=("mood=bad", "mood=fair"))
     constraints = ({"name": "sad", "kind": "near", "label": "mood=bad"},)
     max_length = 6
     tokenizer = SimpleNamespace(encode=str.split)
@@ -48,7 +49,7 @@ def test_rows_stay_and_variations_keep_their_label():
     assert done.written == 4 and done.asked == 8 and done.doubtful == 2 and set(done.left) == {3, 4}
     assert "8 tokens" in done.left[4]
     assert [(asked["label"], asked["conditions"]) for asked in writer.asked] == [
-        ("mood=good", Conditions()), (None, Conditions(constraints=("sad",)))]
+        ("mood=good", Conditions()), (None, Conditions(constraints=("sad",), judged=("mood=bad",)))]
     plain = augment(Scripted(), ROWS, text="text", n=3, seed=1)
     assert plain.written == 6 and plain.doubtful == 0
 

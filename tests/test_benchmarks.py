@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from networks import tokens as made
 
-from benchmarks import corpora, page, remedies, rows, turns, variations
+from benchmarks import augmentation, conditions, corpora, page, remedies, rows, turns, variations
 from benchmarks.machine import RESULTS
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
@@ -182,7 +182,7 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
     assert training == page.training(training), "docs/training.md is stale: python -m benchmarks table"
     varied = page.VARIATIONS.read_text(encoding="utf-8")
     assert varied == page.variations(varied), "docs/variations.md is stale: python -m benchmarks table"
-    assert varied.count(page.BEGIN) == varied.count(page.END) == 1 and "n-gram refill" in varied
+    assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 3 and "n-gram refill" in varied
     assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
@@ -206,6 +206,30 @@ def test_simple_ways_change_what_they_say_and_the_judges_see_it():
     assert same["all_distinct"]["value"] == 0.0 and same["came"] == 1.0
     other = variations.measured(judges, sources, [["far far far"], ["here cat", "cat cat cat"]])
     assert other["content"]["value"] < 0.9 and other["diversity"]["value"] > 0 and other["came"] == pytest.approx(0.3)
+
+
+def test_conditions_are_drawn_and_looked_for_by_plain_search():
+    rng = np.random.default_rng(1)
+    source = "the cat sat on the mat ."
+    for kind in conditions.KINDS:
+        for own in (conditions.drawn(source, kind, ["the", "dog"], rng) for _ in range(20)):
+            assert [name for name in ("must", "avoid", "max_words") if getattr(own, name)] == kind.split(", ")
+            assert own.must in ((), ("dog",)) and set(own.avoid) <= set(source.split())
+            assert not conditions.met(source, own) or own.max_words == 7
+    some = conditions.Conditions(must=("dog",), avoid=("cat",), max_words=3)
+    assert conditions.met("Dog, catty!", some)
+    assert not any(conditions.met(text, some) for text in ("a dogma", "the dog, cat", "a dog sat down"))
+
+
+def test_augmentation_is_measured_on_texts_that_were_not_learnt_from():
+    table = [f"good {i}" for i in range(9)] + [f"bad {i}" for i in range(9)], ["+"] * 9 + ["-"] * 9
+    few = augmentation.drawn(table, 3, 1)
+    assert sorted(few[1]) == ["+"] * 3 + ["-"] * 3 and len(set(few[0])) == 6 and few == augmentation.drawn(table, 3, 1)
+    assert few != augmentation.drawn(table, 3, 2)
+    predicted = augmentation.regression(few, few, ["a good one", "a bad one"])
+    assert predicted == ["+", "-"] and augmentation.scored(predicted, ["+", "+"])["accuracy"] == 0.5
+    draws = [{"none": {"accuracy": 0.5}, "more": {"accuracy": 0.5 + gain}} for gain in (0.1, 0.3)]
+    assert augmentation.summed(draws)["more"]["accuracy"]["gain"]["value"] == pytest.approx(0.2)
 
 
 def test_the_table_of_remedies(tmp_path):

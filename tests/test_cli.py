@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from textvae.cli import bars, console, highlights, write
 from textvae.errors import InputError
+from textvae.found import Found, Variation
 from textvae.planning import STAGES
 from textvae.store import Store
 
@@ -236,6 +238,42 @@ def test_every_stage_has_highlights():
 def test_texts_come_from_arguments_and_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffone\r\n\n  two \n".encode())))
     assert list(write.texts(("zero", "-"))) == ["zero", "one", "two"]
+
+
+def test_texts_are_varied_while_they_are_read(monkeypatch, capsys):
+    def vary(text, n, **asked):
+        return Found([Variation(text, text.upper(), 0.0, -1.0, {}, 1, "")] * n)
+
+    printed = []
+
+    def lines():
+        for number in range(3):
+            printed.append(capsys.readouterr().out)
+            yield f"text {number}\n".encode()
+
+    monkeypatch.setattr(write, "opened", lambda *args: SimpleNamespace(vary=vary, unknown=lambda text: 0))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines()))
+    parsed = parses(["vary", "quickstart", "-", "-n", "1"])
+    write.vary.invoke(parsed)
+    assert printed == ["", "text 0\n  0.00  TEXT 0\n", "text 1\n  0.00  TEXT 1\n"]
+
+
+@pytest.mark.parametrize("out", [True, False])
+@pytest.mark.parametrize("err", [True, False])
+def test_a_bar_beside_results_is_for_a_terminal_of_its_own(monkeypatch, out, err):
+    for name, terminal in (("stdout", out), ("stderr", err)):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda terminal=terminal: terminal, raising=False)
+    assert isinstance(bars.beside_results(), bars.Bars) == (err and not out)
+
+
+def test_results_stay_on_standard_output_while_a_bar_is_drawn():
+    from rich.console import Console
+
+    drawn = bars.Bars(Console(file=(screen := io.StringIO()), force_terminal=True, width=100))
+    with redirect_stdout(out := io.StringIO()), drawn.task("varying texts") as advance:
+        click.echo("a variation")
+        advance(1, **{"a second": 2.0})
+    assert out.getvalue() == "a variation\n" and "varying texts: a second 2, " in screen.getvalue()
 
 
 @pytest.mark.parametrize(("read", "said"), [(b"fine\nbad \xff\n", "line 2: not UTF-8: byte 0xff"),

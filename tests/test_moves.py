@@ -37,6 +37,32 @@ def test_words_that_may_not_be_written_are_open():
         assert not {11, 15, 18} & set(row.tolist()) and {10, 12, 13, 14, 16, 17, 19} <= set(row.tolist())
 
 
+def test_words_with_more_weight_are_opened_first():
+    ids = np.arange(10, 20, dtype=np.int32)
+    weights = np.where(np.isin(np.arange(10), [2, 7]), 0.5, 0.0)
+    opened = [moves.opened(ids, [True] * 10, 0.1, 12, np.random.default_rng(seed), weights=weights)
+              for seed in range(40)]
+    gone = [set(ids.tolist()) - set(row.tolist()) for row in opened]
+    assert {frozenset(own) for own in gone} == {frozenset({12}), frozenset({17})}
+    # Where more is to be opened than has weight, any other may be.
+    more = moves.opened(ids, [True] * 10, 0.6, 12, np.random.default_rng(1), weights=weights)
+    assert not {12, 17} & set(more.tolist()) and len(set(ids.tolist()) & set(more.tolist())) == 4
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(st.sampled_from([-1, 7, 8, -3]), min_size=1, max_size=8), st.integers(0, 6), st.integers(0, 99))
+def test_a_phrase_is_placed_in_an_open_stretch(given_row, spare, seed):
+    row = moves.closed(given_row, len(given_row) + spare)
+    new = moves.placed(row, [20, 21], np.random.default_rng(seed))
+    assert new.shape == row.shape and new.dtype == np.int32
+    kept = [own for own in new.tolist() if own not in (-1, END, 20, 21)]
+    assert kept == [own for own in given_row if own != -1]
+    if -1 in given_row and spare >= 5:
+        assert "20, 21" in str(new.tolist()) and new[-1] == END
+    assert (moves.placed(new, [20, 21], np.random.default_rng(seed)) == new).all() or 20 not in new
+    assert (moves.placed(moves.blank(8), [20], np.random.default_rng(seed)) == moves.blank(8)).all()
+
+
 def test_given_tokens_are_written_and_the_end_stands_where_it_is_given():
     writer = networks.writer()
     ids = writer.ids(["the cat sat on the mat"])[0]

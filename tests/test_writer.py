@@ -177,6 +177,16 @@ def test_conditions_hold_for_every_text(writer):
     assert led.failed["must 'dog'"] / led.written < 0.5 * np.mean(["dog" not in one.text.split() for one in free])
 
 
+@pytest.mark.parametrize("level", ["word", "bpe"])
+def test_what_must_be_had_is_placed(level):
+    own = networks.writer(level=level, max_length=40)
+    found = own.vary(TEXTS[0], 20, seed=1, temperature=1.0, conditions=Conditions(must=("Far away", "dog")))
+    assert len(found) == 20 and all("dog" in one.text and "far away" in one.text.casefold() for one in found)
+    # All but those that are written freely, and those without room; a piece may go on behind a word that is given.
+    without = sum(found.failed[f"must {word!r}"] for word in ("Far away", "dog")) / (2 * found.written)
+    assert without < {"word": 0.4, "bpe": 0.8}[level]
+
+
 def test_conditions_that_cannot_be_met_say_so(writer):
     found = writer.vary(TEXTS[0], 3, seed=1, conditions=Conditions(avoid=("/./",)))
     assert not found and found.written == 4 * 8 * 3 and found.failed["avoid '/./'"] > 0.8 * found.written

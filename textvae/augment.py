@@ -8,10 +8,11 @@ from textvae.classifier import Classifier
 from textvae.conditions import Conditions
 from textvae.data import Rejected
 from textvae.errors import InputError
+from textvae.found import Variation
 from textvae.progress import Progress
 from textvae.readers.records import Columns, Ids, to_post
 from textvae.seeds import child
-from textvae.writer import ANY, Variation, Writer
+from textvae.writer import Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +49,9 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
             progress: Progress | None = None, **asked: Any) -> Augmented:
     """Vary every text of a table.
 
-    What the model was told of a row's label (``sequence_vae.labels``, or a near constraint of that label) is asked of
-    its variations. Beside that, a classifier trained on the table's own rows has to find the label in them.
+    What is known of a row's label is asked of its variations: by the model (``sequence_vae.labels``, or a near
+    constraint of that label) and by the corpus (``Conditions.judged``). Beside that, a classifier trained on the
+    table's own rows has to find the label in them.
 
     Args:
         writer: Whose model writes.
@@ -117,8 +119,8 @@ def _read(writer: Writer, cells: Sequence[str], column: str) -> tuple[dict[int, 
 
 
 def _told(writer: Writer, label: str, value: str) -> dict[str, Any]:
-    """How the model is asked for a label that it knows."""
+    """How the model is asked for a label that it, or the corpus, knows."""
     name = f"{label}={value}"
     near = tuple(own["name"] for own in writer.constraints if own.get("label") == name and own["kind"] == "near")
-    return {"label": name if name in writer.labels else None, "conditions": Conditions(constraints=near) if near
-            else ANY}
+    judged = (name,) if writer.known and name in writer.known.names else ()
+    return {"label": name if name in writer.labels else None, "conditions": Conditions(constraints=near, judged=judged)}

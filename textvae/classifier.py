@@ -36,3 +36,7 @@ class Classifier:
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """The label that it takes each text to have, [texts], of the kind that it was given."""
         return np.asarray(self._model.predict(list(texts))) if len(texts) else self._labels[:0]
+
+    def log_odds(self, texts: Sequence[str]) -> np.ndarray:
+        """Of two labels, how sure it is of the one that sorts last: nats, below 0 for the other, float64 [texts]."""
+        return np.asarray(self._model.decision_function(list(texts))) if len(texts) else np.zeros(0)

@@ -22,6 +22,7 @@ class Conditions:
         far: Texts that it lies at least ``distance`` from.
         distance: L2, as in ``Variation.distance``; where 0, half of the median distance of two samples of the prior
             for ``near``, and all of it for ``far``.
+        judged: Labels of the corpus, ``key=value``, that a classifier of its training posts takes it to have.
 
     Raises:
         TextvaeError: A word is empty or both wanted and avoided, an expression is none, or a number below 0.
@@ -38,6 +39,7 @@ class Conditions:
     near: tuple[str, ...] = ()
     far: tuple[str, ...] = ()
     distance: float = 0.0
+    judged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.distance < 0:
@@ -62,6 +64,13 @@ class Conditions:
         return [*(f"must {word!r}" for word in self.must if not whole(word).search(text)),
                 *(f"avoid {word!r}" for word in self.avoid if _pattern(word).search(text)),
                 *([f"max_words {self.max_words}"] if 0 < self.max_words < len(text.split()) else [])]
+
+    def phrases(self, tokenizer: Any) -> list[list[int]]:
+        """Token ids of what must be had, behind another word; in another case where the vocabulary has only that."""
+        known = {piece.casefold(): number for number, piece in enumerate(tokenizer.pieces)}
+        return [[known.get(word.casefold(), UNKNOWN) if number == UNKNOWN else number for number, word in
+                 zip(tokenizer.encode(f" {phrase}"), tokenizer.spelt(f" {phrase}"), strict=True)]
+                for phrase in self.must]
 
     def steering(self, tokenizer: Any) -> Steering:
         """How a decoder is led to texts that meet them; what it writes is to be tested all the same.

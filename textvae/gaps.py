@@ -1,21 +1,26 @@
 """Fill the gaps of a text: what is given stays as it is, and the model writes what stands between."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
 from textvae import moves
 from textvae.decoding import Sampling
 from textvae.errors import InputError, TextvaeError
+from textvae.found import Found, Variation
 from textvae.seeds import child
-from textvae.writer import CANDIDATES, TEMPERATURE, Found, Variation, Writer
+from textvae.writer import AGAIN, CANDIDATES, TEMPERATURE, Writer
 
 GAP = re.compile(r"_{3,}")
 LONGEST = 4  # tokens of a gap: a word in pieces, or a few short words
+WORDLESS = "a gap with words in it"  # in ``Found.failed``
 ROUNDS = 3  # the first reads the text without its gaps, the others what the round before put in
 
 
-def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: float = TEMPERATURE) -> Found:
+def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: float = TEMPERATURE,
+             judged: Sequence[str] = ()) -> Found:
     """Write a text's gaps.
 
     The text is read without its gaps, latents are drawn around it, and decoded with every given token forced; then the
@@ -27,6 +32,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
         n: Fillings; fewer come back where the model finds no more.
         seed: The same seed writes the same.
         temperature: Of nucleus sampling; 0 is greedy.
+        judged: Labels that a classifier has to find in the whole text, as ``Conditions.judged``.
 
     Returns:
         The likeliest first, after those that repeat or invent words.
@@ -49,21 +55,26 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
     count = n * CANDIDATES
     sources = writer.ids([" ".join(" ".join(parts).split())])
     found: dict[str, Variation] = {}
+    failed = Counter[str]()
     written = 0
-    for _ in range(ROUNDS):
+    for attempt in range(ROUNDS):
         q = writer.posterior([sources[i % len(sources)] for i in range(count)])
         template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
-        sequences, log_probs = writer.write(writer.code(writer.draw(q, rng)), Sampling("nucleus", temperature), rng,
-                                            template=template)
+        z = writer.draw(q, rng) + moves.stride(attempt) * writer.way(judged)
+        sequences, log_probs = writer.write(writer.code(z), Sampling("nucleus", temperature), rng, template=template)
         written += count
-        for ids, row, log_prob in zip(sequences, template, log_probs, strict=True):
-            filled = _filled(writer, parts, ids, row[:len(ids)])
-            if filled and (filled not in found or found[filled].log_prob < log_prob):
+        texts = [_filled(writer, parts, ids, row[:len(ids)]) for ids, row in zip(sequences, template, strict=True)]
+        for filled, log_prob, misjudged in zip(texts, log_probs, writer.misjudged(judged, texts), strict=True):
+            fails = misjudged if filled else [WORDLESS]
+            if not fails and filled in found:
+                fails = [AGAIN]
+            failed.update(fails)
+            if filled and not misjudged and (filled not in found or found[filled].log_prob < log_prob):
                 found[filled] = Variation(text, filled, 0.0, float(log_prob), {}, seed, writer.run)
         best = sorted(found.values(), key=lambda own: (writer.flaws(own.text), -own.log_prob))[:n]
         known = [np.array(ids, np.int32) for ids in writer.tokenizer.encode_many([own.text for own in best])]
         sources = [ids for ids in known if len(ids) <= writer.max_length] or sources
-    return Found(best, written, {"a gap with words in it": written - len(found)} if len(best) < n else None)
+    return Found(best, written, failed)
 
 
 def _template(given: list[list[int]], longest: int, room: int, rng: np.random.Generator) -> np.ndarray:

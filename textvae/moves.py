@@ -7,6 +7,10 @@ import numpy as np
 from textvae.decoding import END
 
 SPAN = 0.5  # chance that an opened stretch of a text goes on for another word: two words on average
+AROUND = 2  # open places beside a phrase that is given, at most: without any, it stands where nothing leads to it
+# Steps from texts without a label to those with it. 200 held-out Yelp reviews turned over kept BLEU 31 of their source
+# with 1.0, 36 with 1.5, and 38 with 2.0, which read worst.
+STRIDE, LENGTHEN = 1.5, 0.5
 STRETCH = (-1, 0, 0, 1)  # tokens that an opened stretch is written with, more than it had; by equal chance
 
 
@@ -23,6 +27,27 @@ def reach(strength: float, attempt: int, widen: float) -> tuple[float, float]:
     return min(2.0 * strength, 1.0) * widen**attempt, max(2.0 * strength - 1.0, 0.0)
 
 
+def stride(attempt: int) -> float:
+    """How many steps to go from texts without a label to those with it, more in each round."""
+    return STRIDE * (1 + LENGTHEN * attempt)
+
+
+def words(spelt: Sequence[str], begins: Sequence[bool]) -> list[str]:
+    """The words that pieces spell.
+
+    Example:
+        >>> words(["The", " c", "at"], [True, True, False])
+        ['The', 'cat']
+    """
+    found: list[str] = []
+    for piece, first in zip(spelt, begins, strict=True):
+        if first or not found:
+            found.append(piece.strip())
+        else:
+            found[-1] += piece
+    return found
+
+
 def blank(longest: int) -> np.ndarray:
     """The template of a text that nothing is given of: int32 [longest + 1]."""
     return np.full(longest + 1, -1, np.int32)
@@ -34,7 +59,7 @@ def closed(row: Sequence[int], longest: int) -> np.ndarray:
 
 
 def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, rng: np.random.Generator,
-           never: Collection[int] = ()) -> np.ndarray:
+           never: Collection[int] = (), weights: np.ndarray | None = None) -> np.ndarray:
     """A template that keeps most of a text and leaves some stretches of words to be chosen.
 
     Args:
@@ -44,6 +69,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         longest: Most tokens of a text.
         rng: Draws which.
         never: Tokens whose words are open in any case.
+        weights: How readily each word is opened, float [words]; all alike where None, or where all are 0.
 
     Returns:
         int32 [longest + 1]: given tokens, -1 where one is to be chosen, and the end; a blank one where all are open.
@@ -60,7 +86,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
     if wanted >= count:
         return blank(longest)
     while free.sum() < wanted:
-        place = int(rng.integers(count))
+        place = _drawn(np.zeros(count) if weights is None else weights * ~free, rng)
         free[place] = True
         while place + 1 < count and free.sum() < wanted and rng.random() < SPAN:
             place += 1
@@ -82,3 +108,36 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         row += [-1] * size
         place = last
     return closed(row, longest)
+
+
+def placed(row: np.ndarray, phrase: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """A template with a phrase given in one of its open stretches, and up to two open places on either side of it.
+
+    Args:
+        row: A template, int32 [longest + 1].
+        phrase: Tokens that stand together.
+        rng: Draws where.
+
+    Returns:
+        int32 [longest + 1]; as it was where it has the phrase, is blank, or has no room.
+
+    Example:
+        >>> placed(np.array([7, -1, 9, 2, 2, 2, 2]), [5], np.random.default_rng(0)).tolist()
+        [7, -1, -1, 5, 9, 2, 2]
+    """
+    given, free = row.tolist(), np.flatnonzero(row == -1)
+    size = len(phrase)
+    if given[-1] != END or not len(free) or any(given[i:i + size] == list(phrase) for i in range(len(given))):
+        return row
+    place = int(rng.choice(free))
+    before, after = (int(count) for count in rng.integers(0, AROUND + 1, 2))
+    body = [*given[:place], *[-1] * before, *phrase, *[-1] * after, *given[place + 1:given.index(END)]]
+    return closed(body, len(row) - 1) if len(body) < len(row) else row
+
+
+def _drawn(weights: np.ndarray, rng: np.random.Generator) -> int:
+    """A place by its weight; any where none has some."""
+    if not weights.any():
+        return int(rng.integers(len(weights)))
+    ends = np.cumsum(weights)
+    return int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))

@@ -9,10 +9,11 @@ import numpy as np
 
 from textvae import prose
 from textvae.errors import InputError
+from textvae.found import Variation
 from textvae.progress import Progress
 from textvae.prose import Sentence
 from textvae.seeds import child
-from textvae.writer import Variation, Writer
+from textvae.writer import Writer
 
 CHOICE = 3  # variations written of each sentence, of which the best is taken
 BATCH = 8  # sentences between two moves of the progress bar

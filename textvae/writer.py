@@ -1,8 +1,7 @@
 """Write with a trained sequence VAE: vary, sample, interpolate."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from textvae.constraints import Region, move_inside
 from textvae.data import SPECIAL, UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
+from textvae.found import Found, Variation
+from textvae.labels import Labels
 from textvae.model import Model
 from textvae.ranking import Candidate
 from textvae.seeds import child
@@ -28,56 +29,8 @@ NARROW = 0.8  # factor on the spread around a region's centre, for each round of
 ANY = Conditions()
 UNENDED, SAME, AGAIN = "an end", "a difference from the source", "a difference from the others"  # in ``Found.failed``
 MIDDLE = 1000  # draws that the prior's mean is estimated from
+EXAMPLES = 512  # latents of each side that the way to a label is estimated from
 PAIRS = 64  # samples that the distance between two texts is estimated from
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A written text.
-
-    Args:
-        source: The text that it varies; empty for a sample.
-        text: What was written.
-        distance: L2 distance between the posterior means of text and source; 0 for a sample.
-        log_prob: Nats per token under the model, without temperature; nearer to 0 is more fluent.
-        constraints: Squared L2 distance to the centre of each trained constraint, by name, and to each text that it
-            had to be near to or far from, as ``near 'text'``.
-        seed: The seed that writes it again.
-        run: The run that wrote it.
-    """
-
-    source: str
-    text: str
-    distance: float
-    log_prob: float
-    constraints: dict[str, float]
-    seed: int
-    run: str
-
-
-class Found(list[Variation]):
-    """Texts that meet all that was asked for, the best first, and what was written beside them.
-
-    Attributes:
-        written: How many texts were written for these.
-        failed: Condition -> how many of them did not meet it.
-    """
-
-    def __init__(self, texts: Iterable[Variation] = (), written: int = 0, failed: Mapping[str, int] | None = None
-                 ) -> None:
-        super().__init__(texts)
-        self.written, self.failed = written, dict(failed or {})
-
-    def reason(self) -> str:
-        """Why no more came.
-
-        Example:
-            >>> Found(written=40, failed={"an end": 3, "must 'cold'": 30}).reason()
-            "of 40 texts that were written, 30 fail must 'cold', 3 fail an end"
-        """
-        failed = sorted(self.failed.items(), key=lambda item: -item[1])
-        return ", ".join([f"of {self.written} texts that were written",
-                          *(f"{times} fail {condition}" for condition, times in failed)])
 
 
 class Writer(Model):
@@ -88,6 +41,7 @@ class Writer(Model):
         trained: The artefact of the stage ``sequence_vae``.
         run: What to call the run in results.
         lexicon: The corpus's words; variations with others are only kept where nothing better is found.
+        known: The corpus's labels, for ``Conditions.judged``.
 
     Example::
 
@@ -97,15 +51,17 @@ class Writer(Model):
     """
 
     def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "",
-                 lexicon: Lexicon | None = None) -> None:
+                 lexicon: Lexicon | None = None, known: Labels | None = None) -> None:
         super().__init__(tokenizer, trained)
         self.run = run
         self.lexicon = lexicon
+        self.known = known
+        self._ways: dict[str, np.ndarray] = {}
 
     @classmethod
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
-        """The writer of a run, with the words of its training split as the lexicon."""
-        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens))
+        """The writer of a run, with the words and labels of its training split."""
+        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", label: str | None = None, conditions: Conditions = ANY) -> Found:
@@ -119,13 +75,16 @@ class Writer(Model):
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
-        source's words are given, and the decoder chooses what stands between; the others are decoded freely (see
-        ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays as it is written. What equals
-        the source or another candidate, or does not end as a sentence where the source does, is left out, and so is
-        what fails a condition. Of the rest those are kept that repeat no words and invent none, and of these the fluent
-        ones that are close to the source and unlike each other (see ``textvae.ranking``). Where too few are left,
-        latents are drawn from further away and deeper inside the regions asked for, and the decoder is led harder to
-        the words that it must have.
+        source's words are given, what must be had is given as well, and the decoder chooses what stands between; the
+        others are decoded freely (see ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays
+        as it is written. What equals the source or another candidate, or does not end as a sentence where the source
+        does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words and invent
+        none, and of these the fluent ones that are close to the source and unlike each other (see ``textvae.ranking``).
+        Where too few are left, latents are drawn from further away and deeper inside the regions asked for, and the
+        decoder is led harder to the words that it must have.
+
+        Of a source without a label that it is judged by, those words are opened first that speak against the label, and
+        latents go the way from training texts without it to those with it.
 
         Args:
             texts: The sources.
@@ -143,12 +102,14 @@ class Writer(Model):
         if n < 1:
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
         options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
-        regions = self._regions(conditions, seed)
+        regions, phrases = self._regions(conditions, seed), conditions.phrases(self.tokenizer)
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
         sources, spelt = self.ids(texts), [self.tokenizer.spelt(text.strip()) for text in texts]
         q = self.posterior(sources)
+        begins = [[not self.spaced or not i or word.startswith(" ") for i, word in enumerate(own)] for own in spelt]
+        blame, ways = self._turned(conditions.judged, list(map(moves.words, spelt, begins)))
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
@@ -162,15 +123,19 @@ class Writer(Model):
             places = self.label_places(label, len(owners))
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
             z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
+            z = z + moves.stride(attempt) * ways[owners]
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
-            template, names = self._templates(owners, sources, spelt, strength, rng, steering.barred)
+            template, names = self._templates(owners, sources, spelt, begins, strength, rng, steering.barred, blame)
+            for phrase in phrases:
+                template = np.stack([moves.placed(row, phrase, rng) for row in template])
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             latents = self.posterior(sequences)["mean"]
             written_texts = list(map(_named, self.texts(sequences), names))
+            misjudged = self.misjudged(conditions.judged, written_texts)
             written[short] += CANDIDATES * n
             kept: dict[tuple[int, str], int] = {}
             for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
-                fails = [*conditions.failed(text), *_outside(regions, latents[row])]
+                fails = [*conditions.failed(text), *_outside(regions, latents[row]), *misjudged[row]]
                 # Behind the end of a sentence nothing goes on.
                 if not text or len(ids) >= self.max_length or (ended(texts[owner]) and not ended(text)):
                     fails.append(UNENDED)
@@ -191,20 +156,19 @@ class Writer(Model):
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
     def _templates(self, owners: np.ndarray, sources: Sequence[np.ndarray], spelt: Sequence[Sequence[str]],
-                   strength: float, rng: np.random.Generator, never: Collection[int]
-                   ) -> tuple[np.ndarray, list[list[str]]]:
+                   begins: Sequence[Sequence[bool]], strength: float, rng: np.random.Generator, never: Collection[int],
+                   blame: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[str]]]:
         """One in ``FREELY`` blank, the others with about this share of their owner's words open.
 
         Returns:
             int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
         """
-        begins = [[not self.spaced or not i or word.startswith(" ") for i, word in enumerate(words)] for words in spelt]
         # Where a word is unknown, its place stands in the template until it is known which of them are given.
         marked = [np.where((ids == UNKNOWN) & (np.array(words, object) != SPECIAL[UNKNOWN]), -2 - np.arange(len(ids)),
                            ids) for ids, words in zip(sources, spelt, strict=True)]
         shares = strength * rng.uniform(0.5, 1.5, len(owners))
         rows = np.stack([
-            moves.opened(marked[owner], begins[owner], share, self.max_length, rng, (*never, UNKNOWN))
+            moves.opened(marked[owner], begins[owner], share, self.max_length, rng, (*never, UNKNOWN), blame[owner])
             if number % FREELY else moves.blank(self.max_length)
             for number, (owner, share) in enumerate(zip(owners, shares, strict=True))])
         names = [[spelt[owner][-2 - place] for place in row[row < -1]] for owner, row in zip(owners, rows, strict=True)]
@@ -228,6 +192,7 @@ class Writer(Model):
         """
         regions, options = self._regions(conditions, seed), Sampling(sampler, temperature)
         steering = conditions.steering(self.tokenizer)
+        way = self.way(conditions.judged)
         rng = np.random.default_rng(child(seed, "sample"))
         around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
         others = [region for name, region in regions.items() if name not in around]
@@ -241,18 +206,36 @@ class Writer(Model):
             z = self.prior(len(places), rng, places)
             if around:
                 z = np.asarray(offset + (z - middle) * NARROW**attempt, np.float32)
-            z = move_inside((region.deeper(attempt) for region in others), z)
+            z = move_inside((region.deeper(attempt) for region in others), z + moves.stride(attempt) * way)
             sequences, log_probs = self.write(self.code(z, places), options, rng, steering.harder(attempt))
             found.written += len(sequences)
-            latents = self.posterior(sequences)["mean"]
-            for text, log_prob, latent in zip(self.texts(sequences), log_probs, latents, strict=True):
-                fails = [*conditions.failed(text), *_outside(regions, latent)]
+            latents, texts = self.posterior(sequences)["mean"], self.texts(sequences)
+            misjudged = self.misjudged(conditions.judged, texts)
+            for text, log_prob, latent, other in zip(texts, log_probs, latents, misjudged, strict=True):
+                fails = [*conditions.failed(text), *_outside(regions, latent), *other]
                 failed.update(fails)
                 if not fails and len(found) < n:
                     found.append(Variation("", text, 0.0, float(log_prob), self._squared(latent, regions), seed,
                                            self.run))
         found.failed = dict(failed)
         return found
+
+    def misjudged(self, labels: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
+        """Of each text the labels that a classifier does not take it to have, as a message calls them."""
+        fails: list[list[str]] = [[] for _ in texts]
+        for label in labels:
+            for own, has in zip(fails, self._labelled.holds(label, texts), strict=True):
+                own += [] if has else [f"judged {label!r}"]
+        return fails
+
+    def way(self, labels: Sequence[str]) -> np.ndarray:
+        """From training texts without each label to those with it: between the means of latents, float32 [latent]."""
+        for label in labels:
+            if label not in self._ways:
+                has, lacks = (self.posterior(own)["mean"].mean(axis=0)
+                              for own in self._labelled.examples(label, EXAMPLES))
+                self._ways[label] = has - lacks
+        return np.sum([self._ways[label] for label in labels] or np.zeros((1, self.latent), np.float32), axis=0)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -267,6 +250,32 @@ class Writer(Model):
                 reach = distance / 2 if kind == "near" and not conditions.distance else distance
                 regions[f"{kind} {text!r}"] = Region(centre, kind, reach**2)
         return regions
+
+    @property
+    def _labelled(self) -> Labels:
+        if self.known is None:
+            raise TextvaeError("this writer was made without a corpus, whose labels could be judged by",
+                               "open a run, or make it with Writer.of")
+        return self.known
+
+    def _turned(self, labels: Sequence[str], words: Sequence[Sequence[str]]) -> tuple[list[np.ndarray], np.ndarray]:
+        """What is to change in texts for labels that they have not.
+
+        Args:
+            labels: All that they are to have.
+            words: Of each text.
+
+        Returns:
+            How much each word speaks against the labels, float64 [words] each; the way for a text's latents, float32
+            [texts, latent].
+        """
+        blame, ways = [np.zeros(len(own)) for own in words], np.zeros((len(words), self.latent), np.float32)
+        for label in labels:
+            for i, holds in enumerate(self._labelled.holds(label, list(map(" ".join, words)))):
+                if not holds:
+                    blame[i] += self._labelled.blame(label, words[i])
+                    ways[i] += self.way([label])
+        return blame, ways
 
     def _squared(self, latent: np.ndarray, regions: dict[str, Region]) -> dict[str, float]:
         centres = {own["name"]: centre for own, centre in zip(self.constraints, self._centres, strict=True)}

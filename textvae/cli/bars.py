@@ -47,7 +47,8 @@ class Bars(Progress):
         self._drawn = Drawn(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
                             MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
                             TextColumn("{task.fields[shown]}", markup=False),
-                            console=console, transient=True)
+                            # Results are printed meanwhile: rich would send them where the bars are.
+                            console=console, transient=True, redirect_stdout=False)
         self._open = 0
 
     @contextmanager
@@ -85,6 +86,11 @@ def watcher() -> Progress:
     from rich.console import Console
 
     return Bars(Console(stderr=True, highlight=False))
+
+
+def beside_results() -> Progress:
+    """Bars where standard error is a terminal and results go elsewhere, else nothing."""
+    return watcher() if sys.stderr.isatty() and not sys.stdout.isatty() else Progress()
 
 
 def _shown(values: dict[str, Any]) -> str:

@@ -110,14 +110,15 @@ def analogy(pipeline: str, a: str, b: str, c: str, temperature: float, seed: int
 @click.argument("text")
 @click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
               help="How many ways to fill it.")
+@options.judged
 @options.temperature
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
-def complete(pipeline: str, text: str, count: int, temperature: float, seed: int, run: int | None, device: str,
-             store: Path, as_json: bool) -> None:
+def complete(pipeline: str, text: str, count: int, judged: tuple[str, ...], temperature: float, seed: int,
+             run: int | None, device: str, store: Path, as_json: bool) -> None:
     """Fill the gaps of TEXT, each written ___.
 
     All else stays as it is. A gap takes one to four tokens.
@@ -130,7 +131,7 @@ def complete(pipeline: str, text: str, count: int, temperature: float, seed: int
     from textvae.gaps import complete as fill
 
     writer = opened(pipeline, store, run, device)
-    found = fill(writer, text, count, seed=seed, temperature=temperature)
+    found = fill(writer, text, count, seed=seed, temperature=temperature, judged=judged)
     if len(found) < count:
         tell(f"{len(found)} of the {count} asked for; {found.reason()}; raise --temperature")
     for own in found:

@@ -56,6 +56,9 @@ distance = click.option("--distance", type=click.FloatRange(min=0.0, min_open=Tr
                         help="Of --near and --far, in the unit that vary prints.  [default: half of and all of the "
                              "distance of two texts that have nothing in common]")
 label = click.option("--label", metavar="LABEL", help="Write what has this label, key=value, of sequence_vae.labels.")
+judged = click.option("--judged", metavar="LABEL", multiple=True,
+                      help="Only texts that a classifier takes to have this label, key=value, of the corpus; may be "
+                           "repeated.")
 must = click.option("--must", metavar="WORD", multiple=True,
                     help="Only texts with this word or phrase; may be repeated.")
 avoid = click.option("--avoid", metavar="WORD", multiple=True,

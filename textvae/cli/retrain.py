@@ -79,7 +79,8 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
 @click.option("--every", type=options.Age(), default="15m", show_default=True, metavar="AGE",
               help="How long to wait after each look.")
 @options.store
-def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path) -> None:
+@options.as_json
+def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path, as_json: bool) -> None:
     """Retrain as posts come, until Ctrl-C.
 
     Looks again and again whether retrain has something to do, and does it. What fails is told, and tried again.
@@ -94,9 +95,10 @@ def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path) -> N
     from textvae.errors import TextvaeError
 
     retrain_options(pipeline, given)
+    words = [pipeline, "--store", str(store), *(["--json"] if as_json else []), *given]
     while True:
         try:
-            retrain.main([pipeline, "--store", str(store), *given], "retrain", standalone_mode=False)
+            retrain.main(words, "retrain", standalone_mode=False)
         except TextvaeError as error:
             tell(f"error: {error}")
         time.sleep(every)

@@ -1,6 +1,7 @@
 """vary, sample, encode: texts out of a finished run."""
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from textvae.cli.given import opened, texts
 
 if TYPE_CHECKING:
     from textvae.conditions import Conditions
-    from textvae.writer import Variation, Writer
+    from textvae.found import Variation
+    from textvae.writer import Writer
 
 
 @click.command()
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 @options.sampler
 @options.constraint
 @options.label
+@options.judged
 @options.must
 @options.avoid
 @options.max_words
@@ -54,7 +57,8 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 
     The numbers beside each variation are its distance from the source, L2 between the means of the two in the latent
     space, and with --constraint the squared distance from the constraint's centre. TEXT - reads standard input, one
-    text a line. Where too few texts meet what is asked for, fewer come, and a message says what the others failed.
+    text a line, and prints each one's variations before it reads on. Where too few texts meet what is asked for, fewer
+    come, and a message says what the others failed.
 
     With --file, header, code, quotes, tables, HTML, and sentences with links or other markup stay byte for byte.
 
@@ -65,9 +69,11 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
         textvae vary quickstart - --json < sentences.txt
         textvae vary quickstart --file post.md --share 0.5 -o varied.md --diff
     """
+    from textvae.cli.bars import beside_results
     from textvae.cli.console import tell
     from textvae.cli.posts import vary_file
     from textvae.errors import InputError
+    from textvae.progress import Progress
 
     if bool(text) == bool(file):
         raise click.UsageError("give a TEXT or --file POST" + (", not both" if file else ""))
@@ -81,15 +87,18 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
                   **asked)
         return
     done = left = 0
-    for source in texts(text):
-        try:
-            _say_variations(writer, source, count, as_json, asked)
-            done += 1
-        except InputError as error:
-            if "-" not in text:
-                raise
-            left += 1
-            tell(f"left out: {error.message}")
+    start = time.monotonic()
+    with (beside_results() if "-" in text else Progress()).task("varying texts") as advance:
+        for source in texts(text):
+            try:
+                _say_variations(writer, source, count, as_json, asked)
+                done += 1
+            except InputError as error:
+                if "-" not in text:
+                    raise
+                left += 1
+                tell(f"left out: {error.message}")
+            advance(1, **{"a second": (done + left) / (time.monotonic() - start)})
     if left and not done:
         raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
 
@@ -122,6 +131,7 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
 @options.sampler
 @options.constraint
 @options.label
+@options.judged
 @options.must
 @options.avoid
 @options.max_words
@@ -189,13 +199,14 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
 
 
 def _conditions(constraints: tuple[str, ...], must: tuple[str, ...], avoid: tuple[str, ...], max_words: int | None,
-                near: tuple[str, ...], far: tuple[str, ...], distance: float | None) -> "Conditions":
+                near: tuple[str, ...], far: tuple[str, ...], distance: float | None, judged: tuple[str, ...]
+                ) -> "Conditions":
     """What was asked of every text, checked before a model is loaded."""
     from textvae.conditions import Conditions
 
     if distance and not (near or far):
         raise click.UsageError("--distance goes with --near or --far")
-    return Conditions(must, avoid, max_words or 0, constraints, near, far, distance or 0.0)
+    return Conditions(must, avoid, max_words or 0, constraints, near, far, distance or 0.0, judged)
 
 
 def _plain(variation: "Variation") -> dict[str, Any]:
