@@ -3,6 +3,7 @@
     python -m benchmarks.retraining screening    posts of other blogs and languages beside those of 18F
     python -m benchmarks.retraining idle         a retraining of 5,000 unchanged posts, and the list of ten runs
     python -m benchmarks.retraining year [--weeks 52]
+    python -m benchmarks.retraining kills [--kills 200]
 
 Each writes benchmarks/results/retraining-<name>.json. The blogs are those of TEXTVAE_BLOGS (../shared/data/blogs).
 """
@@ -25,6 +26,7 @@ from textvae import retraining, runs
 from textvae.config import parse
 from textvae.data import Corpus, Post, TrainedNetwork
 from textvae.errors import TextvaeError
+from textvae.planning import STAGES
 from textvae.progress import Progress
 from textvae.stages import corpus
 from textvae.store import Store
@@ -37,6 +39,8 @@ SENTENCES = 8  # of a post in the year: so that a retraining takes a minute
 NEW = 4  # posts a week
 FOREIGN, SPAM = 10, 30  # the weeks with a bad batch, which is gone a week later
 BAD = 30  # posts of it
+LONGEST = 30.0  # seconds after which a retraining is killed at the latest: every stage of the tiny run ends within them
+STEPS = 12  # retrainings that are killed again and again, each with more posts
 TINY = """\
 corpus = { path = "posts" }
 tokens = { level = "word", vocabulary = 4000, max_length = 30, long = "drop", validation = 0.05, test = 0.1 }
@@ -139,6 +143,80 @@ def year(folder: Path, weeks: int) -> Iterator[dict[str, Any]]:
         yield {"weeks": found}
 
 
+def kills(folder: Path, wanted: int) -> dict[str, Any]:
+    """Kill retrainings at random times until each is done, beside one that is never killed and while others read.
+
+    Returns:
+        How many kills, in which stages, what readers saw that was not whole, and whether the artefacts are the same.
+    """
+    own, draw = posts("jekyll"), random.Random(1)
+    sites = {name: folder / name for name in ("whole", "killed")}
+    for site in sites.values():
+        _site(site, own[:len(own) - 3 * STEPS])
+        settings = (site / "blog.toml").read_text(encoding="utf-8").replace("jit = false", "jit = true")
+        (site / "blog.toml").write_text(settings, encoding="utf-8")
+    store, killed, seen = Store(sites["killed"] / "models", "blog"), 0, 0
+    stages: dict[str, int] = {}
+    with subprocess.Popen([sys.executable, "-c", READER, str(store.root)], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE) as reader:
+        for step in range(STEPS + 1):
+            for site in sites.values():
+                _write(site, own[len(own) - 3 * STEPS:][3 * (step - 1):3 * step] if step else [])
+            _textvae(sites["whole"], "retrain", "blog.toml")
+            while True:
+                allowed = draw.uniform(0.0, LONGEST) if killed < wanted else None
+                stage = _until(sites["killed"], allowed)
+                if stage is None:
+                    break
+                killed += 1
+                stages[stage] = stages.get(stage, 0) + 1
+                now = runs.current(store)
+                assert (now.number if now else 0) >= seen, "a promotion was lost"
+                seen = now.number if now else 0
+        reader.terminate()
+        said = reader.communicate()[0].splitlines()
+    ends = [[(run.held, [fact["content"] for fact in run.stages.values()]) for run in
+             runs.records(Store(site / "models", "blog"))] for site in sites.values()]
+    return {"kills": killed, "stages": stages, "retrainings": STEPS + 1, "runs": len(ends[0]),
+            "same_artefacts": ends[0] == ends[1], "readings": sum(line == "whole" for line in said),
+            "not_whole": [line for line in said if line != "whole"]}
+
+
+# Reads what is promoted again and again, every byte of it checked.
+READER = """
+import sys, time
+from pathlib import Path
+from textvae import runs
+from textvae.store import Store
+store = Store(Path(sys.argv[1]), "blog")
+while True:
+    time.sleep(0.2)
+    try:
+        if runs.current(store) is not None:
+            runs.load(store, "tokens"), runs.load(store, "sequence_vae")
+            print("whole", flush=True)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+"""
+
+
+def _until(folder: Path, allowed: float | None) -> str | None:
+    """Retrain, and kill it after so many seconds; gives the stage that it was at, None where it was done by then."""
+    log = folder / "models" / "blog" / "retrain.log"
+    process = subprocess.Popen(_words("retrain", "blog.toml"), cwd=folder, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        said = process.communicate(timeout=allowed)[1]
+        if process.returncode not in (0, 10, 11):
+            raise TextvaeError(f"a retraining ended with {process.returncode}: {said[-500:]}")
+        return None
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return next((row.name for line in reversed(lines) for row in STAGES if f" {row.name}" in line), "start")
+
+
 def _cold(folder: Path) -> list[float]:
     """The validation ELBO NLL after each epoch of a training from fresh weights on the same posts."""
     with tempfile.TemporaryDirectory() as aside:
@@ -185,14 +263,16 @@ def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(prog="benchmarks.retraining", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=("screening", "idle", "year"))
+    parser.add_argument("name", choices=("screening", "idle", "year", "kills"))
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--weeks", type=int, default=52, help="of the year")
     given = parser.parse_args()
     head = {"name": given.name, "machine": describe()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "site"
         records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
-                   "year": lambda: year(folder, given.weeks)}[given.name]()
+                   "year": lambda: year(folder, given.weeks),
+                   "kills": lambda: [kills(folder, given.kills)]}[given.name]()
         for record in records:
             path = RESULTS / f"retraining-{given.name}.json"
             path.write_text(json.dumps({**head, **record}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

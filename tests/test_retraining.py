@@ -173,6 +173,24 @@ def test_one_that_is_stopped_before_the_promotion_is_promoted_by_the_next(fakes:
     assert numbers(champion) == (2, 2)
 
 
+def test_a_promotion_that_was_stopped_is_made_up_for_and_one_taken_back_is_not(
+        fakes: Fakes, judge: Judge, champion: Store, posts: Path, monkeypatch: pytest.MonkeyPatch):
+    folder_of_posts(posts, three="A third post.")
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "promote", stop)
+        with pytest.raises(KeyboardInterrupt):
+            retraining.retrain(tiny(posts), champion)
+    assert numbers(champion) == (1, 2)
+    found = retraining.retrain(tiny(posts), champion)
+    assert (found.result, found.run) == (PROMOTED, 2) and numbers(champion) == (2, 2)
+    runs.promote(champion, 1)
+    assert retraining.retrain(tiny(posts), champion).result == UNCHANGED and numbers(champion) == (1, 2)
+
+
 def test_a_corpus_that_vanished_is_an_error_and_leaves_the_run(fakes: Fakes, champion: Store, posts: Path):
     for path in posts.iterdir():
         path.unlink()

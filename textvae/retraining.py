@@ -127,7 +127,9 @@ def retrain(config: PipelineConfig, store: Store, *, due: Due = Due(), from_scra
     started, clock = manifests.now(), time.monotonic()
     with store.lock():
         outcome = _retrain(config, store, due, from_scratch, (device, precision), progress or Progress(), started)
-    return replace(outcome, started=started, seconds=round(time.monotonic() - clock, 3))
+        outcome = replace(outcome, started=started, seconds=round(time.monotonic() - clock, 3))
+        keep(store, outcome)
+    return outcome
 
 
 def keep(store: Store, outcome: Outcome) -> None:
@@ -154,6 +156,10 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         first = runs.execute(config, store, device=device, precision=precision, progress=progress,
                              why="retrain: the first run")
         return Outcome(store.pipeline, PROMOTED, "the first run", first.run.number)
+    if _was_stopped(store, champion, newest):
+        runs.promote(store, newest.number)
+        return Outcome(store.pipeline, PROMOTED, "the last retraining was stopped when only this was left",
+                       newest.number, champion.number)
     outcome = Outcome(store.pipeline, UNCHANGED, _unchanged(champion, newest), before=champion.number)
     held = {} if from_scratch else newest.held
     planned = {item.stage: item for item in planning.plan(config, store, held=held)}
@@ -201,6 +207,13 @@ def _screen(config: PipelineConfig, old: Sequence[Post], corpus: Corpus, changes
 
     fresh = {*changes.new, *changes.changed}
     return screening.screen(old, [post for post in corpus.posts if post.id in fresh], most=config.retrain.strange)
+
+
+def _was_stopped(store: Store, champion: Run, newest: Run) -> bool:
+    """Whether a run was recorded to be promoted, and nobody came to do it, or to take it back since."""
+    told = last(store)
+    return (newest.gate.get("promoted", False) and newest.replaced == champion.number
+            and (told is None or told.run != newest.number))
 
 
 def _unchanged(champion: Run, newest: Run) -> str:

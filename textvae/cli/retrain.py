@@ -129,7 +129,6 @@ def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch:
         try:
             outcome = retraining.retrain(config, store, due=due, from_scratch=from_scratch, device=device,
                                          precision=precision, progress=journal)
-            retraining.keep(store, outcome)
             journal.note(f"{outcome.result}: {outcome.why}")
             if keep is not None:
                 upkeep.prune(store, keep)
