@@ -123,7 +123,7 @@ def placed(row: np.ndarray, phrase: Sequence[int], rng: np.random.Generator) -> 
 
     Example:
         >>> placed(np.array([7, -1, 9, 2, 2, 2, 2]), [5], np.random.default_rng(0)).tolist()
-        [7, -1, -1, 5, 9, 2, 2]
+        [7, -1, -1, 5, -1, 9, 2]
     """
     given, free = row.tolist(), np.flatnonzero(row == -1)
     size = len(phrase)
