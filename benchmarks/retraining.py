@@ -3,7 +3,7 @@
     python -m benchmarks.retraining screening    posts of other blogs and languages beside those of 18F
     python -m benchmarks.retraining idle         a retraining of 5,000 unchanged posts, and the list of ten runs
     python -m benchmarks.retraining year [--weeks 52]
-    python -m benchmarks.retraining kills [--kills 200]
+    python -m benchmarks.retraining kills [--kills 200] [--steps 12]
 
 Each writes benchmarks/results/retraining-<name>.json. The blogs are those of TEXTVAE_BLOGS (../shared/data/blogs).
 """
@@ -143,7 +143,7 @@ def year(folder: Path, weeks: int) -> Iterator[dict[str, Any]]:
         yield {"weeks": found}
 
 
-def kills(folder: Path, wanted: int) -> dict[str, Any]:
+def kills(folder: Path, wanted: int, steps: int) -> dict[str, Any]:
     """Kill retrainings at random times until each is done, beside one that is never killed and while others read.
 
     Returns:
@@ -152,16 +152,16 @@ def kills(folder: Path, wanted: int) -> dict[str, Any]:
     own, draw = posts("jekyll"), random.Random(1)
     sites = {name: folder / name for name in ("whole", "killed")}
     for site in sites.values():
-        _site(site, own[:len(own) - 3 * STEPS])
+        _site(site, own[:len(own) - 3 * steps])
         settings = (site / "blog.toml").read_text(encoding="utf-8").replace("jit = false", "jit = true")
         (site / "blog.toml").write_text(settings, encoding="utf-8")
     store, killed, seen = Store(sites["killed"] / "models", "blog"), 0, 0
     stages: dict[str, int] = {}
     with subprocess.Popen([sys.executable, "-c", READER, str(store.root)], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE) as reader:
-        for step in range(STEPS + 1):
+        for step in range(steps + 1):
             for site in sites.values():
-                _write(site, own[len(own) - 3 * STEPS:][3 * (step - 1):3 * step] if step else [])
+                _write(site, own[len(own) - 3 * steps:][3 * (step - 1):3 * step] if step else [])
             _textvae(sites["whole"], "retrain", "blog.toml")
             while True:
                 allowed = draw.uniform(0.0, LONGEST) if killed < wanted else None
@@ -177,7 +177,7 @@ def kills(folder: Path, wanted: int) -> dict[str, Any]:
         said = reader.communicate()[0].splitlines()
     ends = [[(run.held, [fact["content"] for fact in run.stages.values()]) for run in
              runs.records(Store(site / "models", "blog"))] for site in sites.values()]
-    return {"kills": killed, "stages": stages, "retrainings": STEPS + 1, "runs": len(ends[0]),
+    return {"kills": killed, "stages": stages, "retrainings": steps + 1, "runs": len(ends[0]),
             "same_artefacts": ends[0] == ends[1], "readings": sum(line == "whole" for line in said),
             "not_whole": [line for line in said if line != "whole"]}
 
@@ -265,6 +265,7 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=("screening", "idle", "year", "kills"))
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=STEPS, help="retrainings after the first that are killed")
     parser.add_argument("--weeks", type=int, default=52, help="of the year")
     given = parser.parse_args()
     head = {"name": given.name, "machine": describe()}
@@ -272,7 +273,7 @@ def main() -> None:
         folder = Path(scratch) / "site"
         records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
                    "year": lambda: year(folder, given.weeks),
-                   "kills": lambda: [kills(folder, given.kills)]}[given.name]()
+                   "kills": lambda: [kills(folder, given.kills, given.steps)]}[given.name]()
         for record in records:
             path = RESULTS / f"retraining-{given.name}.json"
             path.write_text(json.dumps({**head, **record}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
