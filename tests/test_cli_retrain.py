@@ -57,7 +57,7 @@ def log() -> str:
 
 def test_each_result_has_its_code(site: Path, judge: Judge):
     again = textvae("retrain", "blog.toml")
-    assert (again.code, again.out) == (10, "blog: nothing changed: nothing changed since run 1\n")
+    assert (again.code, again.out) == (10, "blog: nothing changed: run 1 is up to date\n")
     folder_of_posts(site / "posts", three="A third post.")
     early = textvae("retrain", "blog.toml", "--if-new-posts", "5", "--if-older-than", "7d")
     assert early.code == 10 and "1 new or changed posts, not 5" in early.out and "days old, not 7" in early.out
@@ -161,7 +161,7 @@ def test_watch_looks_again_and_goes_on_after_errors(site: Path):
         watching.send_signal(signal.SIGINT)
         watching.communicate()
     assert first.startswith("error: ") and "posts" in first
-    assert second == "blog: nothing changed: nothing changed since run 1\n" and watching.returncode == 130
+    assert second == "blog: nothing changed: run 1 is up to date\n" and watching.returncode == 130
 
 
 def test_watch_refuses_at_once_what_retrain_would_refuse(site: Path):

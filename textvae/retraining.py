@@ -218,8 +218,8 @@ def _was_stopped(store: Store, champion: Run, newest: Run) -> bool:
 
 def _unchanged(champion: Run, newest: Run) -> str:
     if newest.number == champion.number:
-        return f"nothing changed since run {champion.number}"
-    return f"nothing changed since run {newest.number}, which is not promoted: run {champion.number} is"
+        return f"run {champion.number} is up to date"
+    return f"run {newest.number} is up to date, and not promoted: run {champion.number} is"
 
 
 def _posts(store: Store, run: Run) -> tuple[Post, ...]:
