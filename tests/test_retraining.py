@@ -188,6 +188,7 @@ def test_a_promotion_that_was_stopped_is_made_up_for_and_one_taken_back_is_not(
     assert numbers(champion) == (1, 2)
     found = retraining.retrain(tiny(posts), champion)
     assert (found.result, found.run) == (PROMOTED, 2) and numbers(champion) == (2, 2)
+    assert retraining.retrain(tiny(posts), champion).result == UNCHANGED and numbers(champion) == (2, 2)
     runs.promote(champion, 1)
     assert retraining.retrain(tiny(posts), champion).result == UNCHANGED and numbers(champion) == (1, 2)
 

@@ -177,3 +177,20 @@ def test_a_run_that_is_pruned_as_it_is_looked_up_is_looked_up_again(three: Store
     (three.folder / "current").write_text("3\n")
     with pytest.raises(StoreError, match="blog has no run 3"):
         runs.current(three)
+
+
+def test_a_run_that_was_killed_before_its_promotion_gets_it(fakes: Fakes, posts: Path, store: Store,
+                                                            monkeypatch: pytest.MonkeyPatch):
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_point", stop)
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(tiny(posts), store)
+    assert runs.current(store) is None and number_of(runs.latest(store)) == 1
+    assert not runs.execute(tiny(posts), store).recorded and number_of(runs.current(store)) == 1
+    for said in ("9\n", "x"):  # killed before run 9 was recorded; damaged
+        store.put_text(runs.PROMISED, said)
+        with store.lock():
+            assert runs.settle(store) is None and runs.settle(store) is None and number_of(runs.current(store)) == 1

@@ -151,15 +151,15 @@ def last(store: Store) -> Outcome | None:
 def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool, where: tuple[str, str],
              progress: Progress, started: str) -> Outcome:
     device, precision = where
-    champion, newest = runs.current(store), runs.latest(store)
+    before, late = runs.current(store), runs.settle(store)
+    if late is not None:
+        return Outcome(store.pipeline, PROMOTED, "the last retraining was stopped when only this was left",
+                       late.number, before.number if before else None)
+    champion, newest = before, runs.latest(store)
     if champion is None or newest is None:
         first = runs.execute(config, store, device=device, precision=precision, progress=progress,
                              why="retrain: the first run")
         return Outcome(store.pipeline, PROMOTED, "the first run", first.run.number)
-    if _was_stopped(store, champion, newest):
-        runs.promote(store, newest.number)
-        return Outcome(store.pipeline, PROMOTED, "the last retraining was stopped when only this was left",
-                       newest.number, champion.number)
     outcome = Outcome(store.pipeline, UNCHANGED, _unchanged(champion, newest), before=champion.number)
     held = {} if from_scratch else newest.held
     planned = {item.stage: item for item in planning.plan(config, store, held=held)}
@@ -188,7 +188,8 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         compared = _compare(config, store, champion, result, corpus, changes, where)
     outcome = _settled(outcome, [*compared, *checks])
     run = runs.record(config, store, result, why=f"retrain: {changes}", started=started,
-                      gate={"promoted": outcome.result == PROMOTED, "checks": list(outcome.gate)})
+                      gate={"promoted": outcome.result == PROMOTED, "checks": list(outcome.gate)},
+                      promised=outcome.result == PROMOTED)
     if outcome.result == PROMOTED:
         runs.promote(store, run.number)
     return replace(outcome, run=run.number)
@@ -207,13 +208,6 @@ def _screen(config: PipelineConfig, old: Sequence[Post], corpus: Corpus, changes
 
     fresh = {*changes.new, *changes.changed}
     return screening.screen(old, [post for post in corpus.posts if post.id in fresh], most=config.retrain.strange)
-
-
-def _was_stopped(store: Store, champion: Run, newest: Run) -> bool:
-    """Whether a run was recorded to be promoted, and nobody came to do it, or to take it back since."""
-    told = last(store)
-    return (newest.gate.get("promoted", False) and newest.replaced == champion.number
-            and (told is None or told.run != newest.number))
 
 
 def _unchanged(champion: Run, newest: Run) -> str:

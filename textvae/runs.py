@@ -14,6 +14,7 @@ from textvae.planning import Planned
 from textvae.progress import Progress
 from textvae.store import Store
 
+PROMISED = "promised"  # the number of a run between its record and its promotion
 GENERATES = "sequence_vae"  # a run with this stage can write texts, so it may become current
 TRIES = 100  # to hold a run that is just being deleted, which takes moments: a second in all
 
@@ -99,6 +100,7 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
     """
     started = manifests.now()
     with store.lock():
+        settle(store)
         before, known = current(store), records(store)  # a damaged record is told before hours of training
         result = pipeline.run(config, store, until=until, force=force, held=before.held if before else None,
                               device=device, precision=precision, progress=progress)
@@ -106,7 +108,7 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
         for run in (before, *known[-1:]):
             if run is not None and holds(run, stages):
                 return Execution(run, False, result)
-        run = record(config, store, result, why=why, started=started)
+        run = record(config, store, result, why=why, started=started, promised=GENERATES in stages)
         if GENERATES in stages:
             _point(store, run)
     return Execution(run, True, result)
@@ -119,14 +121,29 @@ def facts_of(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def record(config: PipelineConfig, store: Store, result: Result, *, why: str, started: str,
-           gate: dict[str, Any] | None = None) -> Run:
-    """Keep what a run made, under the lock and the next number; who reads still reads the run before."""
-    before, known = current(store), numbers(store)
-    run = Run(known[-1] + 1 if known else 1, store.pipeline, facts_of(result), why, started, round(result.seconds, 3),
-              as_dict(config), result.device, before.number if before else None, **manifests.provenance(),
-              gate=gate or {})
-    store.put(file_of(run.number), asdict(run))
-    return run
+           gate: dict[str, Any] | None = None, promised: bool = False) -> Run:
+    """Keep what a run made, under the lock and the next number; who reads still reads the run before.
+
+    Args:
+        promised: Whether it is made current next: where a kill comes between, ``settle`` makes up for it.
+    """
+    return add(store, Run(0, store.pipeline, facts_of(result), why, started, round(result.seconds, 3), as_dict(config),
+                          result.device, None, **manifests.provenance(), gate=gate or {}), promised=promised)
+
+
+def settle(store: Store) -> Run | None:
+    """Under the lock, make the run current that a writer was killed before it could; gives it, None where all is well.
+
+    A promise that cannot be read, or whose run was never recorded, is void.
+    """
+    path = store.folder / PROMISED
+    if not path.is_file():
+        return None
+    said = path.read_text(encoding="utf-8", errors="replace").strip()
+    if not said.isdecimal() or int(said) not in numbers(store):
+        path.unlink()
+        return None
+    return promote(store, int(said))
 
 
 def plan(config: PipelineConfig, store: Store, until: str | None = None, force: tuple[str, ...] = ()) -> list[Planned]:
@@ -135,8 +152,8 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
     return planning.plan(config, store, until, force, held=before.held if before else None)
 
 
-def add(store: Store, run: Run) -> Run:
-    """Record a run that came from elsewhere, under the next number; its artefacts are there already.
+def add(store: Store, run: Run, *, promised: bool = False) -> Run:
+    """Record a run under the next number, as what replaces the current one; its artefacts are there already.
 
     Raises:
         LockedError: Another process is writing.
@@ -145,6 +162,8 @@ def add(store: Store, run: Run) -> Run:
         known, before = numbers(store), current(store)
         own = replace(run, number=known[-1] + 1 if known else 1, pipeline=store.pipeline,
                       replaced=before.number if before else None)
+        if promised:
+            store.put_text(PROMISED, f"{own.number}\n")
         store.put(file_of(own.number), asdict(own))
     return own
 
@@ -371,3 +390,4 @@ def holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
 
 def _point(store: Store, run: Run) -> None:
     store.put_text("current", f"{run.number}\n")
+    (store.folder / PROMISED).unlink(missing_ok=True)
