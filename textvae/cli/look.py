@@ -104,13 +104,18 @@ def metric_row(name: str, value: Any) -> tuple[str, str, str]:
     return name, _short(value["value"]), f"{bounds}{value.get('unit') or ''}".strip()
 
 
+def came(run: "Run") -> str:
+    """Where a run came from that was not made here."""
+    return f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}"
+
+
 def say_origin(run: "Run") -> None:
     """Say where a run came from; nothing of one that was made here."""
     from textvae.cli.console import say
 
     if run.origin:
         left = f", without {' and '.join(run.origin['left_out'])}" if run.origin["left_out"] else ""
-        say(f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}{left}")
+        say(came(run) + left)
 
 
 def _toml(pipeline: str) -> None:

@@ -137,14 +137,14 @@ def _say_received(received: "Received", store: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from textvae.cli.console import say, say_json
+    from textvae.cli.look import came
 
     run = received.run
     if as_json:
         say_json({"pipeline": run.pipeline, "run": run.number, "new": received.recorded, "current": received.current,
                   "origin": asdict(run)["origin"]})
         return
-    came = f"came from {run.origin['from']}, there run {run.origin['run']} of {run.origin['pipeline']}"
-    say(f"run {run.number} of {run.pipeline} {came}" if received.recorded
+    say(f"run {run.number} of {run.pipeline} {came(run)}" if received.recorded
         else f"nothing new: run {run.number} of {run.pipeline} holds the same")
     folder = store / run.pipeline
     say(f'next: textvae vary {folder} "a sentence of your own"' if received.current
