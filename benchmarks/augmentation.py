@@ -10,9 +10,6 @@ Airline tweets and AG news are trained first, without labels, each in about 15 m
     textvae run csv --corpus Tweets.csv --set 'sequence_vae.constraints=[]'
 """
 
-import argparse
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,13 +19,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 
-from benchmarks.machine import RESULTS, describe
+from benchmarks import of_run
+from benchmarks.machine import describe
 from benchmarks.variations import SEED, Judges, easy
 from textvae import catalogue, device, metrics, runs
 from textvae.augment import augment
 from textvae.classifier import Classifier
 from textvae.data import Tokens
-from textvae.errors import TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer
 from textvae.writer import Writer
@@ -138,8 +135,6 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
     record: dict[str, Any] = {
         "pipeline": run.pipeline, "run": run.number, "label": key, "classes": sorted(set(real)), "tested": len(texts),
         "n": n, "labels_seen_by_the_model": told, "device": used.describe(), "machine": describe(), "found": {}}
-    path = RESULTS / f"augmentation-{run.pipeline}.json"
-    RESULTS.mkdir(exist_ok=True)
     for count in each:
         done: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in judges_of}
         for draw in range(draws):
@@ -151,23 +146,17 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
                 print(count, name, draw, {way: round(own["accuracy"], 3) for way, own in done[name][-1].items()},
                       f"{time.monotonic() - start:.0f} s each, {draws - draw - 1} to go", flush=True)
             record["found"][str(count)] = {name: {"draws": len(own), **summed(own)} for name, own in done.items()}
-            path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path = of_run.written(f"augmentation-{run.pipeline}", record)
     return path
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pipeline")
+    parser = of_run.arguments(__doc__)
     parser.add_argument("label", help="the label's key, such as sentiment")
-    parser.add_argument("--store", type=Path, default=Path("models"))
-    parser.add_argument("--run", type=int)
     parser.add_argument("--each", type=int, nargs="+", default=[50, 200], help="labelled texts of each class")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("-n", type=int, default=4, choices=range(1, 6), help="texts made of each")
     parser.add_argument("--lstm", action="store_true", help="an LSTM beside the logistic regression")
     given = parser.parse_args()
-    try:
-        print(collect(given.pipeline, given.label, given.store, given.run, given.each, given.draws, given.n,
-                      ("regression", "lstm") if given.lstm else ("regression",)))
-    except TextvaeError as error:
-        sys.exit(f"error: {error}")
+    of_run.tell(collect, given.pipeline, given.label, given.store, given.run, given.each, given.draws, given.n,
+                ("regression", "lstm") if given.lstm else ("regression",))

@@ -7,22 +7,19 @@ pieces of two to five letters, trained on other test sentences; what ``--judged`
 words, trained on the training split. So the two share neither texts nor features.
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import RESULTS, describe
+from benchmarks import of_run
+from benchmarks.machine import describe
 from benchmarks.variations import EACH, SEED, Judges, chosen
 from textvae import catalogue, device, metrics, runs
 from textvae.conditions import Conditions
 from textvae.constraints import keyed, members
 from textvae.data import Tokens
-from textvae.errors import TextvaeError
 from textvae.found import Found
 from textvae.seeds import child
 from textvae.text import tokenizer
@@ -213,21 +210,12 @@ def collect(pipeline: str, root: Path, number: int | None, texts: int, count: in
               "device": used.describe(), "machine": describe(),
               "words": words(writer, judges, chosen(writer, tokens, judges, 2 * texts // EACH), texts),
               "labels": list(labels(writer, unled, judges, tokens, count))}
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"conditions-{run.pipeline}.json"
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    return of_run.written(f"conditions-{run.pipeline}", record)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pipeline")
-    parser.add_argument("--store", type=Path, default=Path("models"))
-    parser.add_argument("--run", type=int)
+    parser = of_run.arguments(__doc__)
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--sources", type=int, default=100)
     given = parser.parse_args()
-    try:
-        print(collect(given.pipeline, given.store, given.run, given.texts, given.sources))
-    except TextvaeError as error:
-        sys.exit(f"error: {error}")
+    of_run.tell(collect, given.pipeline, given.store, given.run, given.texts, given.sources)

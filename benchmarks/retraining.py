@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import of_run
 from benchmarks.corpora import ROOT
-from benchmarks.machine import RESULTS, describe
+from benchmarks.machine import describe
 from textvae import retraining, runs
 from textvae.config import parse
 from textvae.data import Corpus, Post, TrainedNetwork
@@ -275,8 +276,7 @@ def main() -> None:
                    "year": lambda: year(folder, given.weeks),
                    "kills": lambda: [kills(folder, given.kills, given.steps)]}[given.name]()
         for record in records:
-            path = RESULTS / f"retraining-{given.name}.json"
-            path.write_text(json.dumps({**head, **record}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            path = of_run.written(f"retraining-{given.name}", {**head, **record})
     print(path)
 
 

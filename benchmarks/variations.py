@@ -7,9 +7,6 @@ are trained on the training split and have no part in any way of making: Kneser-
 latent semantic analysis (tf-idf and a singular value decomposition; Deerwester et al. 1990) for content.
 """
 
-import argparse
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import RESULTS, describe
+from benchmarks import of_run
+from benchmarks.machine import describe
 from textvae import catalogue, device, metrics, runs
 from textvae.data import Tokens
 from textvae.decoding import Sampling
-from textvae.errors import TextvaeError
 from textvae.evaluate.subject import LONGEST, SHORTEST
 from textvae.seeds import child
 from textvae.text import tokenizer
@@ -200,10 +197,7 @@ def collect(pipeline: str, root: Path, number: int | None, count: int) -> Path:
         "real_perplexity": float(np.exp(np.divide(*judges.nats(sources)))),
         "random_pair": metrics.mean((judges.content(sources) * shifted).sum(axis=1), seed=SEED)._asdict()}
     record["ways"] = dict(_measure(judges, sources, ways))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"variations-{run.pipeline}.json"
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    return of_run.written(f"variations-{run.pipeline}", record)
 
 
 def _measure(judges: Judges, sources: list[str], ways: Sequence[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -228,13 +222,7 @@ def chosen(writer: Writer, tokens: Tokens, judges: Judges, count: int) -> list[s
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pipeline")
-    parser.add_argument("--store", type=Path, default=Path("models"))
-    parser.add_argument("--run", type=int)
+    parser = of_run.arguments(__doc__)
     parser.add_argument("--sources", type=int, default=500)
     given = parser.parse_args()
-    try:
-        print(collect(given.pipeline, given.store, given.run, given.sources))
-    except TextvaeError as error:
-        sys.exit(f"error: {error}")
+    of_run.tell(collect, given.pipeline, given.store, given.run, given.sources)
