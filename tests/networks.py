@@ -38,7 +38,7 @@ def writer(*, texts=TEXTS, level="word", **settings):
     network = nn.NETWORKS["sequence_vae"](**{"vocabulary": words.size, "embedding": 8, "hidden": 8, "latent": 3,
                                              "max_length": 9, "seed": 1, **settings})
     if "constraints" in settings:
-        network.centres.assign(np.array([[1.0, 0, 0], [0, 1.0, 0]], np.float32))
+        network.centres.assign(np.eye(len(settings["constraints"]), 3, dtype=np.float32))
     network.start.kernel.assign(network.start.kernel * 4.0)  # so that latents matter
     return Writer(words.to_json(), TrainedNetwork(network.kind, network.settings, gather(network)), run="test/1")
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from textvae.conditions import Conditions
+from textvae.data import TrainedNetwork
 from textvae.errors import TextvaeError
 from textvae.gaps import complete
 from textvae.labels import Labels
+from textvae.nn.weights import gather
 from textvae.text import tokenizer
 from textvae.writer import Writer
 
@@ -37,9 +39,6 @@ def labels():
 
 @pytest.fixture(scope="module")
 def writer():
-    from textvae.data import TrainedNetwork
-    from textvae.nn.weights import gather
-
     tokens = corpus()
     plain = networks.writer(vocabulary=tokens.vocabulary_size, max_length=9)
     return Writer.of(tokens, TrainedNetwork("sequence_vae", plain.network.settings, gather(plain.network)))
@@ -87,6 +86,26 @@ def test_what_is_judged_has_the_label(writer):
             assert found.failed[f"judged {label!r}"] > 0
         again = writer.vary(source, 8, seed=1, temperature=1.0, conditions=conditions)
         assert again == writer.vary(source, 8, seed=1, temperature=1.0, conditions=conditions)
+
+
+def test_a_near_constraint_of_a_label_is_judged_as_well():
+    constraints = [{"name": "happy", "kind": "near", "threshold": 50.0, "label": "mood=good"},
+                   {"name": "sad", "kind": "far", "threshold": 0.01, "label": "mood=good"},
+                   {"name": "same", "kind": "near", "threshold": 50.0, "label": "all=same"}]
+    tokens = corpus()
+    plain = networks.writer(vocabulary=tokens.vocabulary_size, constraints=constraints)
+    writer = Writer.of(tokens, TrainedNetwork("sequence_vae", plain.network.settings, gather(plain.network)))
+    assert writer.judged_by(Conditions(judged=("mood=bad",), constraints=("same", "happy"))) == ("mood=bad", "mood=good")
+    assert writer.judged_by(Conditions(judged=("mood=good",), constraints=("happy",))) == ("mood=good",)
+    assert writer.judged_by(Conditions(constraints=("sad", "same"))) == ()
+    happy = Conditions(constraints=("happy",))
+    for found in (writer.vary(BAD[0], 8, seed=1, temperature=1.0, conditions=happy),
+                  writer.sample(8, seed=1, temperature=1.0, conditions=happy)):
+        assert found and writer.known.holds("mood=good", [own.text for own in found]).all()
+        assert found.failed["judged 'mood=good'"] > 0
+    # Without the corpus there is the region alone.
+    assert Writer(tokens.tokenizer, TrainedNetwork("sequence_vae", plain.network.settings, gather(plain.network))
+                  ).judged_by(happy) == ()
 
 
 def test_a_source_without_the_label_is_opened_where_it_speaks_against_it(writer, monkeypatch):

@@ -49,6 +49,24 @@ def test_words_with_more_weight_are_opened_first():
     assert not {12, 17} & set(more.tolist()) and len(set(ids.tolist()) & set(more.tolist())) == 4
 
 
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.lists(st.booleans(), min_size=2, max_size=12), st.floats(0, 0.6), st.integers(1, 5), st.integers(0, 99))
+def test_a_text_that_must_lose_words_loses_their_tokens(begins, share, fewer, seed):
+    ids = np.arange(10, 10 + len(begins), dtype=np.int32)
+    begins = [True, *begins[1:]]
+    row = moves.opened(ids, begins, share, len(ids) + 3, np.random.default_rng(seed), fewer=fewer)
+    if fewer + 1 >= sum(begins):
+        assert (row == -1).all()
+        return
+    if (row == -1).all():
+        return  # a large share
+    kept = row[row > END]
+    words = np.cumsum(begins) - 1
+    gone = [int((words == own).sum()) for own in np.unique(words) if not np.isin(ids[words == own], kept).any()]
+    assert (np.diff(kept) > 0).all() and len(gone) >= fewer + 1
+    assert (row == -1).sum() <= sum(gone) - sum(sorted(gone)[:fewer])
+
+
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from([-1, 7, 8, -3]), min_size=1, max_size=8), st.integers(0, 6), st.integers(0, 99))
 def test_a_phrase_is_placed_in_an_open_stretch(given_row, spare, seed):

@@ -65,6 +65,16 @@ class Conditions:
                 *(f"avoid {word!r}" for word in self.avoid if _pattern(word).search(text)),
                 *([f"max_words {self.max_words}"] if 0 < self.max_words < len(text.split()) else [])]
 
+    def surplus(self, text: str) -> int:
+        """How many words a variation of a text must lose, those counted that it must have besides.
+
+        Example:
+            >>> Conditions(must=("warm",), max_words=4).surplus("It was not cold for 3 days.")
+            4
+        """
+        lacking = sum(len(word.split()) for word in self.must if not whole(word).search(text))
+        return max(len(text.split()) + lacking - self.max_words, 0) if self.max_words else 0
+
     def phrases(self, tokenizer: Any) -> list[list[int]]:
         """Token ids of what must be had, behind another word; in another case where the vocabulary has only that."""
         known = {piece.casefold(): number for number, piece in enumerate(tokenizer.pieces)}

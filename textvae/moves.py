@@ -1,10 +1,12 @@
 """From a text to latents and templates that variations of it are decoded from: near to the text, or far."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from textvae.decoding import END
+from textvae.decoding import END, UNKNOWN
 
 SPAN = 0.5  # chance that an opened stretch of a text goes on for another word: two words on average
 AROUND = 2  # open places beside a phrase that is given, at most: without any, it stands where nothing leads to it
@@ -12,6 +14,43 @@ AROUND = 2  # open places beside a phrase that is given, at most: without any, i
 # with 1.0, 36 with 1.5, and 38 with 2.0, which read worst.
 STRIDE, LENGTHEN = 1.5, 0.5
 STRETCH = (-1, 0, 0, 1)  # tokens that an opened stretch is written with, more than it had; by equal chance
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that is varied, and what is to change in it.
+
+    Args:
+        text: It.
+        ids: Its tokens, int32 [tokens].
+        spelt: What stands in the text at each.
+        unknown: How the vocabulary's unknown token is spelt.
+        begins: Whether a word begins at each.
+        blame: How readily each word is opened, float64 [words]; all alike where all are 0.
+        way: Where its latents go, float32 [latent].
+        fewer: Words that it must lose.
+    """
+
+    text: str
+    ids: np.ndarray
+    spelt: Sequence[str]
+    unknown: str
+    begins: Sequence[bool]
+    blame: np.ndarray
+    way: np.ndarray
+    fewer: int
+
+    @cached_property
+    def _marked(self) -> np.ndarray:
+        """The tokens; where a word is unknown, below -1 its place, until it is known which of them are given."""
+        lacking = (self.ids == UNKNOWN) & (np.array(self.spelt, object) != self.unknown)
+        return np.where(lacking, -2 - np.arange(len(self.ids)), self.ids)
+
+    def template(self, share: float, longest: int, rng: np.random.Generator, never: Collection[int] = ()
+                 ) -> tuple[np.ndarray, list[str]]:
+        """A template with about this share of the words open, see ``opened``, and the unknown words given, in order."""
+        row = opened(self._marked, self.begins, share, longest, rng, (*never, UNKNOWN), self.blame, self.fewer)
+        return np.where(row < -1, UNKNOWN, row).astype(np.int32), [self.spelt[-2 - place] for place in row[row < -1]]
 
 
 def reach(strength: float, attempt: int, widen: float) -> tuple[float, float]:
@@ -59,7 +98,7 @@ def closed(row: Sequence[int], longest: int) -> np.ndarray:
 
 
 def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, rng: np.random.Generator,
-           never: Collection[int] = (), weights: np.ndarray | None = None) -> np.ndarray:
+           never: Collection[int] = (), weights: np.ndarray | None = None, fewer: int = 0) -> np.ndarray:
     """A template that keeps most of a text and leaves some stretches of words to be chosen.
 
     Args:
@@ -70,6 +109,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         rng: Draws which.
         never: Tokens whose words are open in any case.
         weights: How readily each word is opened, float [words]; all alike where None, or where all are 0.
+        fewer: Words that it must lose: as many of those opened are left out, and no stretch grows.
 
     Returns:
         int32 [longest + 1]: given tokens, -1 where one is to be chosen, and the end; a blank one where all are open.
@@ -82,7 +122,7 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
     count = int(word[-1]) + 1
     free = np.zeros(count, bool)
     free[word[np.isin(ids, list(never))]] = True
-    wanted = max(1, round(share * count), int(free.sum()))
+    wanted = max(1, round(share * count), int(free.sum()), fewer + 1 if fewer else 0)
     if wanted >= count:
         return blank(longest)
     while free.sum() < wanted:
@@ -92,7 +132,8 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
             place += 1
             free[place] = True
     row: list[int] = []
-    room = longest - len(ids)
+    out = np.flatnonzero(free)[(rng.integers(wanted) + np.arange(fewer)) % wanted] if fewer else np.zeros(0, int)
+    room = 0 if fewer else longest - len(ids)
     place = 0
     while place < len(ids):
         if not free[word[place]]:
@@ -102,9 +143,10 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
         last = place
         while last < len(ids) and free[word[last]]:
             last += 1
+        own = int((~np.isin(word[place:last], out)).sum())
         more = min(int(rng.choice(STRETCH)), room)
-        size = max(last - place + more, 1)
-        room -= size - (last - place)
+        size = max(own + more, min(own, 1))
+        room -= size - own
         row += [-1] * size
         place = last
     return closed(row, longest)

@@ -9,6 +9,7 @@ from typing import Any
 from textvae import manifests, pipeline, planning, runs, seeds
 from textvae.config import PipelineConfig, as_dict
 from textvae.data import SPLITS, Check, Corpus, Post, Tokens, TrainedNetwork
+from textvae.errors import StoreError
 from textvae.pipeline import Result
 from textvae.planning import Start
 from textvae.progress import Progress
@@ -165,6 +166,7 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
     planned = {item.stage: item for item in planning.plan(config, store, held=held)}
     if all(item.state == "done" and item.key == newest.held.get(stage) for stage, item in planned.items()):
         return outcome
+    _whole(store, champion)
     (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
     corpus: Corpus = store.load("corpus", read.key, Corpus)
     old = _posts(store, champion)
@@ -193,6 +195,19 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
     if outcome.result == PROMOTED:
         runs.promote(store, run.number)
     return replace(outcome, run=run.number)
+
+
+def _whole(store: Store, champion: Run) -> None:
+    """Make sure before hours of training that there will be something to compare with.
+
+    Raises:
+        StoreError: What the promoted run writes with is damaged or gone.
+    """
+    for stage in ("tokens", runs.GENERATES):
+        for problem in store.check(stage, champion.held[stage]):
+            raise StoreError(f"run {champion.number} is promoted, and damaged: {problem}",
+                             f"go back with: textvae rollback {store.pipeline}, or train one that nothing is compared "
+                             f"with: textvae run {store.pipeline}")
 
 
 def _settled(outcome: Outcome, checks: Sequence[Check]) -> Outcome:

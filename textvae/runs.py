@@ -209,9 +209,10 @@ def current(store: Store) -> Run | None:
             return read(store, int(text))
         except FileNotFoundError:
             return None
-        except StoreError:
+        except StoreError as error:
             if text == before:
-                raise
+                raise StoreError(f"{path}: {error.message}", f"set it anew with: textvae promote {store.pipeline} RUN"
+                                 ) from error
             before = text  # unless another run became current just now, and this one was pruned: once more
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} is damaged: it must hold the number of a run",

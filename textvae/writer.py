@@ -41,7 +41,8 @@ class Writer(Model):
         trained: The artefact of the stage ``sequence_vae``.
         run: What to call the run in results.
         lexicon: The corpus's words; variations with others are only kept where nothing better is found.
-        known: The corpus's labels, for ``Conditions.judged``.
+        known: The corpus's labels, for ``Conditions.judged`` and for near constraints that a label defines; without
+            them such a constraint is its region alone.
 
     Example::
 
@@ -103,13 +104,12 @@ class Writer(Model):
             raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
         options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
         regions, phrases = self._regions(conditions, seed), conditions.phrases(self.tokenizer)
+        judged = self.judged_by(conditions)
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
-        sources, spelt = self.ids(texts), [self.tokenizer.spelt(text.strip()) for text in texts]
-        q = self.posterior(sources)
-        begins = [[not self.spaced or not i or word.startswith(" ") for i, word in enumerate(own)] for own in spelt]
-        blame, ways = self._turned(conditions.judged, list(map(moves.words, spelt, begins)))
+        sources = self._sources(texts, judged, conditions)
+        q, ways = self.posterior([source.ids for source in sources]), np.stack([source.way for source in sources])
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
@@ -125,13 +125,13 @@ class Writer(Model):
             z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
             z = z + moves.stride(attempt) * ways[owners]
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
-            template, names = self._templates(owners, sources, spelt, begins, strength, rng, steering.barred, blame)
+            template, names = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
             for phrase in phrases:
                 template = np.stack([moves.placed(row, phrase, rng) for row in template])
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             latents = self.posterior(sequences)["mean"]
             written_texts = list(map(_named, self.texts(sequences), names))
-            misjudged = self.misjudged(conditions.judged, written_texts)
+            misjudged = self.misjudged(judged, written_texts)
             written[short] += CANDIDATES * n
             kept: dict[tuple[int, str], int] = {}
             for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
@@ -151,28 +151,22 @@ class Writer(Model):
             for (owner, key), row, own in zip(kept, rows, nats, strict=True):
                 text = written_texts[row]
                 found[owner][key] = Candidate(text, -float(own.mean()), ranking.seam(
-                    sequences[row], own, sources[owner]), latents[row], self.flaws(text, texts[owner]))
+                    sequences[row], own, sources[owner].ids), latents[row], self.flaws(text, texts[owner]))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _templates(self, owners: np.ndarray, sources: Sequence[np.ndarray], spelt: Sequence[Sequence[str]],
-                   begins: Sequence[Sequence[bool]], strength: float, rng: np.random.Generator, never: Collection[int],
-                   blame: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[str]]]:
+    def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
+                   never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
         """One in ``FREELY`` blank, the others with about this share of their owner's words open.
 
         Returns:
             int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
         """
-        # Where a word is unknown, its place stands in the template until it is known which of them are given.
-        marked = [np.where((ids == UNKNOWN) & (np.array(words, object) != SPECIAL[UNKNOWN]), -2 - np.arange(len(ids)),
-                           ids) for ids, words in zip(sources, spelt, strict=True)]
         shares = strength * rng.uniform(0.5, 1.5, len(owners))
-        rows = np.stack([
-            moves.opened(marked[owner], begins[owner], share, self.max_length, rng, (*never, UNKNOWN), blame[owner])
-            if number % FREELY else moves.blank(self.max_length)
-            for number, (owner, share) in enumerate(zip(owners, shares, strict=True))])
-        names = [[spelt[owner][-2 - place] for place in row[row < -1]] for owner, row in zip(owners, rows, strict=True)]
-        return np.where(rows < -1, UNKNOWN, rows).astype(np.int32), names
+        rows: list[tuple[np.ndarray, list[str]]] = [
+            owner.template(share, self.max_length, rng, never) if number % FREELY else (moves.blank(self.max_length), [])
+            for number, (owner, share) in enumerate(zip(owners, shares, strict=True))]
+        return np.stack([row for row, _ in rows]), [names for _, names in rows]
 
     def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
               regions: dict[str, Region], strength: float) -> list[Variation]:
@@ -192,7 +186,8 @@ class Writer(Model):
         """
         regions, options = self._regions(conditions, seed), Sampling(sampler, temperature)
         steering = conditions.steering(self.tokenizer)
-        way = self.way(conditions.judged)
+        judged = self.judged_by(conditions)
+        way = self.way(judged)
         rng = np.random.default_rng(child(seed, "sample"))
         around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
         others = [region for name, region in regions.items() if name not in around]
@@ -210,7 +205,7 @@ class Writer(Model):
             sequences, log_probs = self.write(self.code(z, places), options, rng, steering.harder(attempt))
             found.written += len(sequences)
             latents, texts = self.posterior(sequences)["mean"], self.texts(sequences)
-            misjudged = self.misjudged(conditions.judged, texts)
+            misjudged = self.misjudged(judged, texts)
             for text, log_prob, latent, other in zip(texts, log_probs, latents, misjudged, strict=True):
                 fails = [*conditions.failed(text), *_outside(regions, latent), *other]
                 failed.update(fails)
@@ -219,6 +214,13 @@ class Writer(Model):
                                            self.run))
         found.failed = dict(failed)
         return found
+
+    def judged_by(self, conditions: Conditions) -> tuple[str, ...]:
+        """Labels that texts must be judged to have: those asked for, and those that near constraints stand for."""
+        names = self.known.telling if self.known else ()
+        stood_for = [own["label"] for own in self.constraints
+                     if own["name"] in conditions.constraints and own["kind"] == "near" and own.get("label") in names]
+        return tuple(dict.fromkeys([*conditions.judged, *stood_for]))
 
     def misjudged(self, labels: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
         """Of each text the labels that a classifier does not take it to have, as a message calls them."""
@@ -257,6 +259,14 @@ class Writer(Model):
             raise TextvaeError("this writer was made without a corpus, whose labels could be judged by",
                                "open a run, or make it with Writer.of")
         return self.known
+
+    def _sources(self, texts: Sequence[str], judged: Sequence[str], conditions: Conditions) -> list[moves.Source]:
+        """Texts with all that templates of them are cut by."""
+        sequences, spelt = self.ids(texts), [self.tokenizer.spelt(text.strip()) for text in texts]
+        begins = [[not self.spaced or not i or piece.startswith(" ") for i, piece in enumerate(own)] for own in spelt]
+        blame, ways = self._turned(judged, list(map(moves.words, spelt, begins)))
+        return [moves.Source(text, ids, own, SPECIAL[UNKNOWN], first, words, way, conditions.surplus(text))
+                for text, ids, own, first, words, way in zip(texts, sequences, spelt, begins, blame, ways, strict=True)]
 
     def _turned(self, labels: Sequence[str], words: Sequence[Sequence[str]]) -> tuple[list[np.ndarray], np.ndarray]:
         """What is to change in texts for labels that they have not.

@@ -53,9 +53,12 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         Metrics with definitions and intervals, texts, and the report. Without a test split there are no metrics, the
         report says so, and shows samples only.
     """
+    from textvae.text.lexicon import Lexicon
     from textvae.writer import Writer
 
-    subject = Subject(config, tokens, Writer.of(tokens, sequence_vae), seed)
+    # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts.
+    writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens))
+    subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),
                 ("Language model", language_model.plot), ("Autoencoder", autoencoder.plot)]
