@@ -23,6 +23,7 @@ from textvae.data import Tokens
 from textvae.found import Found
 from textvae.seeds import child
 from textvae.text import tokenizer
+from textvae.text.lexicon import Lexicon
 from textvae.writer import STRENGTH, Writer
 
 KINDS = ("must", "avoid", "max_words", "must, avoid", "avoid, max_words", "must, max_words", "must, avoid, max_words")
@@ -119,7 +120,8 @@ def words(writer: Writer, judges: Judges, sources: list[str], texts: int) -> dic
 # -- labels ------------------------------------------------------------------------------------------------------------
 
 
-def labels(writer: Writer, unled: Writer, judges: Judges, tokens: Tokens, count: int) -> Iterator[dict[str, Any]]:
+def labels(writer: Writer, unled: Writer, bare: Writer, judges: Judges, tokens: Tokens, count: int
+           ) -> Iterator[dict[str, Any]]:
     """Sources of the other side varied towards each label that a near constraint is defined by, in several ways."""
     for own in writer.constraints:
         if own["kind"] != "near" or not own.get("label"):
@@ -139,16 +141,17 @@ def labels(writer: Writer, unled: Writer, judges: Judges, tokens: Tokens, count:
         right = judge.holds([texts[i] for i in first[:5000]]) == has[:len(first[:5000])]
         word = next(word for word in NOUNS if not writer.unknown(word))
         yield {"label": label, "accuracy": metrics.mean(right, seed=SEED)._asdict(), "sources": len(sources),
-               "must": word, "ways": dict(_ways(writer, unled, judges, judge, sources, own["name"], label, word, goal))}
+               "must": word, "ways": dict(_ways(writer, unled, bare, judges, judge, sources, own["name"], label, word,
+                                                goal))}
 
 
-def _ways(writer: Writer, unled: Writer, judges: Judges, judge: Judge, sources: list[str], name: str, label: str,
-          word: str, goal: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _ways(writer: Writer, unled: Writer, bare: Writer, judges: Judges, judge: Judge, sources: list[str], name: str,
+          label: str, word: str, goal: str) -> Iterator[tuple[str, dict[str, Any]]]:
     asked = {
+        "region alone": (bare, Conditions(constraints=(name,))),
         "constraint": (writer, Conditions(constraints=(name,))),
         "judged, nothing led to it": (unled, Conditions(judged=(label,))),
         "judged": (writer, Conditions(judged=(label,))),
-        "judged, constraint": (writer, Conditions(judged=(label,), constraints=(name,))),
         f"constraint, must {word!r}": (writer, Conditions(constraints=(name,), must=(word,))),
         f"judged, must {word!r}": (writer, Conditions(judged=(label,), must=(word,))),
         "judged, near a text": (writer, Conditions(judged=(label,), near=(goal,), distance=_half(writer, sources)))}
@@ -156,9 +159,10 @@ def _ways(writer: Writer, unled: Writer, judges: Judges, judge: Judge, sources: 
         found = [own for start in range(0, len(sources), 25)
                  for own in who.vary_many(sources[start:start + 25], EACH, seed=SEED, conditions=conditions)]
         yield _told(way, {"sources": len(sources), **_measured(writer, judges, judge, sources, found, conditions)})
-    for way, conditions in (("sample, constraint", Conditions(constraints=(name,))),
-                            ("sample, judged", Conditions(judged=(label,)))):
-        drawn = writer.sample(EACH * len(sources), seed=SEED, conditions=conditions)
+    for way, who, conditions in (("sample, region alone", bare, Conditions(constraints=(name,))),
+                                 ("sample, constraint", writer, Conditions(constraints=(name,))),
+                                 ("sample, judged", writer, Conditions(judged=(label,)))):
+        drawn = who.sample(EACH * len(sources), seed=SEED, conditions=conditions)
         yield _told(way, {"came": len(drawn) / (EACH * len(sources)), "held": metrics.mean(
             judge.holds([one.text for one in drawn]), seed=SEED)._asdict()})
 
@@ -205,11 +209,12 @@ def collect(pipeline: str, root: Path, number: int | None, texts: int, count: in
     run = runs.choose(store, number)
     tokens, trained = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae"))
     writer, unled = Writer.of(tokens, trained), Unled.of(tokens, trained)
+    bare = Writer(tokens.tokenizer, trained, lexicon=Lexicon.of(tokens))  # told of no labels
     judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     record = {"pipeline": run.pipeline, "run": run.number, "each": EACH, "strength": STRENGTH,
               "device": used.describe(), "machine": describe(),
               "words": words(writer, judges, chosen(writer, tokens, judges, 2 * texts // EACH), texts),
-              "labels": list(labels(writer, unled, judges, tokens, count))}
+              "labels": list(labels(writer, unled, bare, judges, tokens, count))}
     return of_run.written(f"conditions-{run.pipeline}", record)
 
 

@@ -163,9 +163,9 @@ class Writer(Model):
             int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
         """
         shares = strength * rng.uniform(0.5, 1.5, len(owners))
-        rows: list[tuple[np.ndarray, list[str]]] = [
-            owner.template(share, self.max_length, rng, never) if number % FREELY else (moves.blank(self.max_length), [])
-            for number, (owner, share) in enumerate(zip(owners, shares, strict=True))]
+        nothing: tuple[np.ndarray, list[str]] = moves.blank(self.max_length), []
+        rows = [owner.template(share, self.max_length, rng, never) if number % FREELY else nothing
+                for number, (owner, share) in enumerate(zip(owners, shares, strict=True))]
         return np.stack([row for row, _ in rows]), [names for _, names in rows]
 
     def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
