@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textvae import runs
-from textvae.compare import Metric, Pair, Posts, Written, _metrics, compare
-from textvae.data import Evaluation
+from textvae.compare import Metric, Pair, Written, _metrics, compare
+from textvae.data import Changes, Evaluation
 from textvae.errors import StoreError
 from textvae.runs import Run
 from textvae.store import Store
@@ -32,9 +32,9 @@ def test_posts_are_told_apart_by_id_and_hash(fakes: Fakes, posts: Path, store: S
     folder_of_posts(posts, one="The first post, mended.", three="The third.")
     (posts / "two.txt").unlink()
     runs.execute(tiny(posts), store)
-    assert compare(store, 1, 2).posts == Posts(("three.txt",), ("one.txt",), ("two.txt",), 0)
-    assert compare(store, 2, 1).posts == Posts(("two.txt",), ("one.txt",), ("three.txt",), 0)
-    assert compare(store, 2, 2).posts == Posts((), (), (), 2)
+    assert compare(store, 1, 2).posts == Changes(("three.txt",), ("one.txt",), ("two.txt",), 0, 6)
+    assert compare(store, 2, 1).posts == Changes(("two.txt",), ("one.txt",), ("three.txt",), 0, 5)
+    assert compare(store, 2, 2).posts == Changes((), (), (), 2)
 
 
 def test_numbers_have_their_change(three: Store):
@@ -98,7 +98,7 @@ def test_runs_that_lack_stages_are_compared_all_the_same(fakes: Fakes, posts: Pa
     runs.execute(tiny(posts), store, until="corpus")
     runs.execute(tiny(posts), store)
     found = compare(store, 1, 2)
-    assert found.posts == Posts((), (), (), 2) and found.texts == ()
+    assert found.posts == Changes((), (), (), 2) and found.texts == ()
     run = runs.read(store, 1)
     store.put(runs.file_of(1), vars(replace(run, stages={})))
     assert compare(store, 1, 2).posts is None

@@ -8,7 +8,7 @@ import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
 from textvae import retraining, runs
-from textvae.data import Post
+from textvae.data import Post, differ
 from textvae.errors import InputError
 from textvae.evaluate import gate
 from textvae.retraining import DECLINED, NOT_DUE, PROMOTED, UNCHANGED, Due, Outcome
@@ -33,10 +33,10 @@ def numbers(store: Store) -> tuple[int, int]:
 def test_posts_are_compared_by_id_and_text_and_labels():
     old = [Post("a", "one"), Post("b", "two", labels=("mood=calm",)), Post("c", "three")]
     new = [Post("a", "one"), Post("b", "two", labels=("mood=glad",)), Post("d", "four five")]
-    found = retraining.differ(old, new)
+    found = differ(old, new)
     assert (found.new, found.changed, found.deleted, found.words) == (("d",), ("b",), ("c",), 3)
     assert str(found) == "posts: 1 new, 1 changed, 1 deleted" and found.counts()["deleted"] == 1
-    assert str(retraining.differ(new, new)) == "no post differs"
+    assert str(differ(new, new)) == "no post differs"
 
 
 def test_the_first_retraining_is_a_run(fakes: Fakes, judge: Judge, posts: Path, store: Store):

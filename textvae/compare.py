@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textvae import runs
-from textvae.data import Corpus, Evaluation
+from textvae.data import Changes, Corpus, Evaluation, differ
 from textvae.errors import StoreError
 from textvae.runs import Run
 from textvae.store import Store
@@ -43,16 +43,6 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Posts:
-    """What became of the posts between two corpora, by id; and how many have the same text in both."""
-
-    new: tuple[str, ...]
-    changed: tuple[str, ...]
-    deleted: tuple[str, ...]
-    same: int
-
-
-@dataclass(frozen=True)
 class Written:
     """What two runs wrote from one source, as their evaluations keep it; the source of samples is empty."""
 
@@ -79,7 +69,7 @@ class Comparison:
     after: Run
     settings: tuple[Pair, ...]
     makers: tuple[Pair, ...]
-    posts: Posts | None
+    posts: Changes | None
     metrics: tuple[Metric, ...]
     texts: tuple[Written, ...]
 
@@ -112,14 +102,10 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", value
 
 
-def _posts(store: Store, one: Run, two: Run) -> Posts | None:
+def _posts(store: Store, one: Run, two: Run) -> Changes | None:
     if not all("corpus" in run.stages for run in (one, two)):
         return None
-    before, after = ({post.id: post.hash for post in _load(store, run, "corpus", Corpus).posts} for run in (one, two))
-    both = [name for name in after if name in before]
-    changed = tuple(name for name in both if before[name] != after[name])
-    return Posts(tuple(name for name in after if name not in before), changed,
-                 tuple(name for name in before if name not in after), len(both) - len(changed))
+    return differ(*(_load(store, run, "corpus", Corpus).posts for run in (one, two)))
 
 
 def _metrics(one: Run, two: Run) -> Iterator[Metric]:

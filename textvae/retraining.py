@@ -8,7 +8,7 @@ from typing import Any
 
 from textvae import manifests, pipeline, planning, runs, seeds
 from textvae.config import PipelineConfig, as_dict
-from textvae.data import SPLITS, Check, Corpus, Post, Tokens, TrainedNetwork
+from textvae.data import SPLITS, Changes, Check, Corpus, Post, Tokens, TrainedNetwork, differ
 from textvae.errors import StoreError
 from textvae.pipeline import Result
 from textvae.planning import Start
@@ -37,29 +37,6 @@ class Due:
     older_than: float | None = None
     new_posts: int | None = None
     new_words: int | None = None
-
-
-@dataclass(frozen=True)
-class Changes:
-    """How a corpus differs from an earlier one.
-
-    Args:
-        new, changed, deleted: Ids of posts; a changed one has another text or other labels.
-        words: How many words the new and changed ones have.
-    """
-
-    new: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
-    words: int = 0
-
-    def __str__(self) -> str:
-        parts = [f"{count:,} {name}" for name, count in self.counts().items() if count and name != "words"]
-        return f"posts: {', '.join(parts)}" if parts else "no post differs"
-
-    def counts(self) -> dict[str, int]:
-        """How many of each."""
-        return {"new": len(self.new), "changed": len(self.changed), "deleted": len(self.deleted), "words": self.words}
 
 
 @dataclass(frozen=True)
@@ -92,22 +69,6 @@ class Outcome:
     def code(self) -> int:
         """What the process exits with."""
         return CODES[self.result]
-
-
-def differ(old: Sequence[Post], new: Sequence[Post]) -> Changes:
-    """Compare two corpora post by post.
-
-    Example:
-        >>> found = differ([Post("a", "one"), Post("b", "two")], [Post("a", "one more"), Post("c", "three")])
-        >>> str(found), found.words
-        ('posts: 1 new, 1 changed, 1 deleted', 3)
-    """
-    before, now = ({post.id: post for post in posts} for posts in (old, new))
-    added = tuple(name for name in now if name not in before)
-    changed = tuple(name for name, post in now.items() if name in before
-                    and (post.text, post.labels) != (before[name].text, before[name].labels))
-    words = sum(len(now[name].text.split()) for name in (*added, *changed))
-    return Changes(added, changed, tuple(name for name in before if name not in now), words)
 
 
 def retrain(config: PipelineConfig, store: Store, *, due: Due = Due(), from_scratch: bool = False,

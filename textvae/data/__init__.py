@@ -1,5 +1,6 @@
 """The types that flow between stages: frozen, checked on construction, saved as plain files."""
 
+from textvae.data.changes import Changes, differ
 from textvae.data.check import Check
 from textvae.data.corpus import Corpus, Post, Rejected
 from textvae.data.evaluation import Evaluation
@@ -9,5 +10,5 @@ from textvae.data.start import Start
 from textvae.data.tokens import BEGIN, END, PAD, SPECIAL, SPLITS, UNKNOWN, Tokens
 from textvae.data.vectors import CompressedVectors, WordVectors
 
-__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "SPLITS", "UNKNOWN", "Check", "CompressedVectors", "Corpus", "Evaluation",
-           "Latents", "Post", "Rejected", "Start", "Tokens", "TrainedNetwork", "WordVectors"]
+__all__ = ["BEGIN", "END", "PAD", "SPECIAL", "SPLITS", "UNKNOWN", "Changes", "Check", "CompressedVectors", "Corpus",
+           "Evaluation", "Latents", "Post", "Rejected", "Start", "Tokens", "TrainedNetwork", "WordVectors", "differ"]
