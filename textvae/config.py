@@ -177,8 +177,9 @@ class SequenceVAEConfig:
     clip: float = option(5.0, "largest global gradient norm", least=0.0)
     softmax_samples: int = option(0, "tokens that training estimates the softmax from: 500 to 2,000 of a vocabulary of "
                                   "10,000 and more trains twice as fast; 0 takes all; evaluation always does", least=0)
-    jit: bool = option(True, "compile with XLA: about 3 s per length bucket, then faster; without it a training "
-                       "that was stopped and resumed may differ in the last bits; cuDNN's layers go without")
+    jit: bool = option(True, "compile trainings of 500 steps or more with XLA: about 3 s per length bucket, then "
+                       "faster; without it one that was stopped and resumed may differ in the last bits; cuDNN's "
+                       "layers go without")
     tensorboard: str = option("", "folder for TensorBoard logs; needs textvae[tensorboard]")
     constraints: tuple[ConstraintConfig, ...] = option((), "constraint-distance penalties")
 

@@ -8,6 +8,9 @@ from keras import ops
 
 from textvae.nn.batching import PAD
 
+# Steps of a training under which XLA takes longer over its four shapes, each twice, than it saves.
+SHORT = 500
+
 
 class Network(keras.Model):
     """A keras model whose ``call`` gives named loss terms.
@@ -25,6 +28,10 @@ class Network(keras.Model):
         keras' own ``jit_compile="auto"`` leaves XLA out on every CPU, where it pays as well.
         """
         return keras.config.backend() != "torch" and all(layer.supports_jit for layer in self.layers)
+
+    def pays(self, steps: int) -> bool:
+        """Whether XLA is worth its time in a training of so many steps, where it can compile the network at all."""
+        return steps >= SHORT and self.takes_xla
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """Compute the loss terms.

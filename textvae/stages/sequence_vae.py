@@ -72,7 +72,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         return warm.replayed(rows["train"], tokens, start, rng), rng
 
     steps = -(-len(read_in("epoch-0")[0]) // config.batch_size)
-    jit = config.jit and network.takes_xla
+    jit = config.jit and network.pays(steps * config.epochs)
     widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit))
     chances = None
     if config.softmax_samples:

@@ -65,9 +65,9 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
 
     rows, validation = tokens.rows("train"), tokens.rows("validation")
     steps = -(-len(rows) // config.batch_size)
-    most = nn.batching.most_widths(steps * config.epochs, network.takes_xla)
-    widths = nn.batching.fit_widths(tokens.lengths[rows], most)
-    network.compile(optimizer=optimizer(config.learning_rate, steps * config.epochs), jit_compile=network.takes_xla)
+    jit = network.pays(steps * config.epochs)
+    widths = nn.batching.fit_widths(tokens.lengths[rows], nn.batching.most_widths(steps * config.epochs, jit))
+    network.compile(optimizer=optimizer(config.learning_rate, steps * config.epochs), jit_compile=jit)
     fitted = fit(
         network,
         lambda epoch: batches(tokens, rows, config.batch_size,
