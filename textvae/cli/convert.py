@@ -1,4 +1,4 @@
-"""convert: a run in formats that other tools load."""
+"""convert, track: a run for other tools: in their formats, and on an MLflow server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,3 +72,48 @@ def _say(done: "Converted") -> None:
               [(name, f"{size:,}", f"{done.differences[name]:.1g}" if name in done.differences else "")
                for name, size in done.files.items()])
     say(f"{done.folder}: run {done.run} of {done.pipeline}, {sum(done.files.values()) / 1e6:.1f} MB")
+
+
+@click.command()
+@options.pipeline
+@click.option("--to", "uri", required=True, envvar="MLFLOW_TRACKING_URI", show_envvar=True, metavar="URI",
+              help="The MLflow server, such as http://127.0.0.1:5000.")
+@click.option("--experiment", default="", metavar="NAME", help="The MLflow experiment.  [default: the pipeline's name]")
+@click.option("--model", default="", metavar="NAME",
+              help="Register a version of this model, with what convert writes.  [default: none]")
+@click.option("--alias", default="champion", show_default=True, metavar="NAME",
+              help="What the promoted run's version is called; no other run's is.")
+@click.option("--no-report", is_flag=True, help="Keep the report here: it shows sentences of the test split.")
+@options.of_run
+@options.store
+@options.as_json
+def track(pipeline: str, uri: str, experiment: str, model: str, alias: str, no_report: bool, run: int | None,
+          store: Path, as_json: bool) -> None:
+    """Tell an MLflow server of a run.
+
+    Its settings, metrics, the course of every training by epoch, the report, and the model card become an MLflow run;
+    with --model what convert writes becomes a version of a registered model. The same run is told once, however often
+    this is called. Needs textvae[mlflow].
+
+    \b
+    Example:
+        textvae track quickstart --to http://127.0.0.1:5000
+        textvae track quickstart --to http://127.0.0.1:5000 --model news
+    """
+    from dataclasses import asdict
+
+    from textvae import catalogue, device, tracking
+    from textvae.cli.console import say, say_json
+
+    where = catalogue.locate(pipeline, store)
+    if model:
+        device.use("cpu")
+    told = tracking.track(where, uri, run, experiment=experiment, model=model, alias=alias, report=not no_report)
+    if as_json:
+        say_json(asdict(told))
+        return
+    known = "" if told.new else ", which was there already"
+    say(f"run {told.run} of {told.pipeline} is MLflow run {told.mlflow_run}{known}")
+    if told.version:
+        say(f"{model} version {told.version}" + (f", {told.alias}" if told.alias else
+                                                 f"; {alias} stays where it is, since the run is not promoted"))
