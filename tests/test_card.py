@@ -53,6 +53,15 @@ def test_metrics_stand_with_their_intervals_and_break_no_table(home: Store):
     assert r"| `satisfied_cats` | 0.8 |  | nats: of \| all |" in text
 
 
+def test_what_came_from_elsewhere_brings_no_markup(home: Store):
+    run = replace(measured(runs.choose(home), elbo_nll=metric("<b>1</b>")), commit="<script>", python="[a](b)",
+                  packages={"numpy": "<img>"}, device={"name": "<i>"})
+    text = card.render(home, run)
+    assert r"commit: \<script>" in text and r"\[a\](b)" in text
+    text = text.replace(r"\<", "").replace(r"\[", "")
+    assert not [sign for sign in ("<b>", "<script>", "<img>", "<i>", "[a](b)") if sign in text]
+
+
 @pytest.mark.parametrize(("active", "information", "said"), [
     (32, 5.0, "32 of 32 latent dimensions are in use, and z and text share 5.0 nats: the posterior did not collapse"),
     (3, 5.0, "the posterior collapsed in part"), (32, 0.2, "the posterior collapsed in part")])

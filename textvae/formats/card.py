@@ -25,7 +25,7 @@ TOLD = {  # file -> what the card says of it
     "encoder": "token ids to posterior means", "decoder": "latents and the tokens so far to the next tokens' logits",
     "model": "names, shapes and types of inputs and outputs, the special tokens",
     "tokenizer": "the tokenizer, as textvae keeps it", "words": "one token a line, the first that of id 0",
-    "word_vectors": "word vectors, word2vec's text format", "compressed_vectors": "the same compressed"}
+    "word_vectors": "word vectors, word2vec's text format", "compressed_vectors": "compressed ones, in the same format"}
 BACKENDS = ("tensorflow", "jax", "torch")  # of which a run uses one, whichever are installed
 UNKNOWN_LICENCE = "The licence of the posts is not known to textvae: say it here."
 
@@ -118,8 +118,9 @@ def _interval(own: dict[str, Any]) -> str:
     return f"[{number(own['low'])}, {number(own['high'])}]" if own.get("low") is not None else ""
 
 
-def _value(tested: dict[str, Any], name: str) -> Any:
-    return tested.get(name, {}).get("value")
+def _value(tested: dict[str, Any], name: str) -> float | None:
+    value = tested.get(name, {}).get("value")
+    return value if isinstance(value, int | float) else None
 
 
 def _measured(tested: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -182,9 +183,10 @@ def _limits(settings: dict[str, Any], metrics: dict[str, Any], tested: dict[str,
     unknown = tokens.get("unknown", {}).get("test")
     if unknown is not None and unknown >= 0.01:
         found.append(f"{unknown:.0%} of the words of the test posts are not in the vocabulary, and read as unknown.")
-    if (bleu := _value(tested, "reconstruction_bleu")) is not None:
+    bleu, exact = _value(tested, "reconstruction_bleu"), _value(tested, "reconstruction_exact")
+    if bleu is not None and exact is not None:
         found.append("What is encoded comes back as a text of the same kind, seldom word for word: BLEU "
-                     f"{number(bleu)} of 100 to the source, {_value(tested, 'reconstruction_exact'):.0%} exactly.")
+                     f"{number(bleu)} of 100 to the source, {exact:.0%} exactly.")
     return [*found, *_collapse(settings, tested)]
 
 
