@@ -48,7 +48,7 @@ def test_the_pages_name_every_command_and_recipe():
     assert re.findall(r"^\| `textvae (\w+)", readme, re.M) == [
         "run", "status", "show", "runs", "evaluate", "vary", "sample", "encode", "interpolate", "blend", "analogy",
         "complete", "augment", "diff", "lineage", "promote", "rollback", "pin", "unpin", "verify", "prune",
-        "export", "import", "push", "pull", "retrain", "watch", "schedule"]
+        "convert", "track", "export", "import", "push", "pull", "retrain", "watch", "schedule"]
     assert set(re.findall(r"^\| `textvae (\w+)", readme, re.M)) == set(COMMANDS)
     own = {name for name, path in recipes().items() if path.resolve().parent == ROOT / "pipelines"}
     assert own and own == set(re.findall(r"^\| `([\w-]+)` \|", readme, re.M))

@@ -61,12 +61,15 @@ MAY_IMPORT |= {
     "lineage": {"runs", "store", *BASE},
     "retraining": {"config", "data", "device", "evaluate", "manifests", "pipeline", "planning", "runs", "text",
                    "stages", "store", *BASE},
+    "formats": {"config", "data", "manifests", "nn", "planning", "runs", "store", "text", *BASE},
     "sharing": {"catalogue", "config", "data", "manifests", "planning", "runs", "store", "text", *BASE},
+    "tracking": {"data", "formats", "manifests", "planning", "runs", "sharing", "store", *BASE},
     "__init__": {"device", "runs", "store", "writer", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself
 # These modules are slow to import or large; numpy is allowed everywhere but in the command line.
-HEAVY = {"gensim", "jax", "keras", "matplotlib", "pandas", "pyarrow", "sklearn", "tensorflow", "torch"}
+HEAVY = {"gensim", "jax", "keras", "matplotlib", "mlflow", "onnxruntime", "pandas", "pyarrow", "sklearn", "tensorflow",
+         "torch"}
 SLOW_FOR_HELP = HEAVY | {"numpy", "h5py", "jinja2", "rich", "tokenizers", "selectolax"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "augment": "table",
     "diff": "trace", "lineage": "trace",
     "promote": "keep", "rollback": "keep", "pin": "keep", "unpin": "keep", "verify": "keep", "prune": "keep",
+    "convert": "convert", "track": "convert",
     "export": "share", "import": "share", "push": "share", "pull": "share",
     "retrain": "retrain", "watch": "retrain", "schedule": "schedule",
 }

@@ -1,5 +1,6 @@
 """Word vectors, and the same compressed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import numpy as np
 
 from textvae.data._files import check_array, read_json, write_json
 from textvae.data.network import TrainedNetwork
+
+# Formats of one token a line or between blanks split at white space, so a token's own is written as visible signs.
+SIGNS = str.maketrans({" ": "␣", "\n": "␤", "\t": "␉", "\r": "␍", "\u00a0": "⍽"})
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,7 @@ class WordVectors:
         np.save(folder / "counts.npy", self.counts, allow_pickle=False)
         write_json(folder / "vocabulary.json", list(self.vocabulary))
         write_json(folder / "metrics.json", self.metrics)
-        # The text format splits at white space, so a token's own white space is written as visible signs.
-        signs = str.maketrans({" ": "␣", "\n": "␤", "\t": "␉", "\r": "␍", "\u00a0": "⍽"})
-        with (folder / "vectors.txt").open("w", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(f"{len(self.vectors)} {self.vectors.shape[1]}\n")
-            for token, row in zip(self.vocabulary, self.vectors, strict=True):
-                out.write(f"{token.translate(signs)} {' '.join(f'{number:.6g}' for number in row)}\n")
+        write_word2vec(folder / "vectors.txt", self.vocabulary, self.vectors)
 
     @classmethod
     def load(cls, folder: Path) -> "WordVectors":
@@ -83,3 +82,11 @@ class CompressedVectors:
     def load(cls, folder: Path) -> "CompressedVectors":
         """Read what ``save`` wrote."""
         return cls(np.load(folder / "vectors.npy", allow_pickle=False), TrainedNetwork.load(folder))
+
+
+def write_word2vec(path: Path, vocabulary: Sequence[str], vectors: np.ndarray) -> None:
+    """Write vectors, float32 [vocabulary, dim], in word2vec's text format; white space of tokens as ``SIGNS``."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as out:
+        out.write(f"{len(vectors)} {vectors.shape[1]}\n")
+        for token, row in zip(vocabulary, vectors, strict=True):
+            out.write(f"{token.translate(SIGNS)} {' '.join(f'{number:.6g}' for number in row)}\n")

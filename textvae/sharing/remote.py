@@ -22,7 +22,7 @@ class Address:
     """
 
     def __init__(self, address: str) -> None:
-        self.name = _without_password(address)
+        self.name = without_password(address)
         try:
             import fsspec
         except ImportError as error:
@@ -30,7 +30,7 @@ class Address:
         try:
             self._files, root = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
-            raise InputError(f"cannot use the address {self.name}: {_without_password(str(error))}",
+            raise InputError(f"cannot use the address {self.name}: {without_password(str(error))}",
                              "give a folder, or an address such as s3://bucket/name") from error
         self._root = root.rstrip("/")
 
@@ -102,10 +102,16 @@ class Address:
             raise InputError(f"{what} {self.name}", "push one with: textvae push PIPELINE ADDRESS") from error
         # What stores elsewhere raise cannot be foreseen: each has its own kinds of errors.
         except Exception as error:
-            why = _without_password(str(error)) or type(error).__name__
+            why = without_password(str(error)) or type(error).__name__
             raise InputError(f"cannot {doing} {self.name}{name}: {why}",
                              "check the address, your rights and the network, and try again") from error
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """A text without the names and passwords of the addresses in it.
+
+    Example:
+        >>> without_password("no answer from https://me:secret@host/path")
+        'no answer from https://host/path'
+    """
     return re.sub(r"://[^/@\s]*@", "://", text)
