@@ -49,7 +49,7 @@ class Tracked:
 
 
 def track(store: Store, uri: str, run: int | None = None, *, experiment: str = "", model: str = "",
-          alias: str = "champion", report: bool = True) -> Tracked:
+          alias: str = "champion", report: bool = False) -> Tracked:
     """Tell an MLflow server of a run: settings, metrics, the course of every training, the model card.
 
     The same run is told once: called again, it is found by its tag, and what is missing is made up for.

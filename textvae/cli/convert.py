@@ -83,11 +83,11 @@ def _say(done: "Converted") -> None:
               help="Register a version of this model, with what convert writes.  [default: none]")
 @click.option("--alias", default="champion", show_default=True, metavar="NAME",
               help="What the promoted run's version is called; no other run's is.")
-@click.option("--no-report", is_flag=True, help="Keep the report here: it shows sentences of the test split.")
+@click.option("--with-report", is_flag=True, help="The report as well, which shows sentences of the test split.")
 @options.of_run
 @options.store
 @options.as_json
-def track(pipeline: str, uri: str, experiment: str, model: str, alias: str, no_report: bool, run: int | None,
+def track(pipeline: str, uri: str, experiment: str, model: str, alias: str, with_report: bool, run: int | None,
           store: Path, as_json: bool) -> None:
     """Tell an MLflow server of a run.
 
@@ -108,7 +108,7 @@ def track(pipeline: str, uri: str, experiment: str, model: str, alias: str, no_r
     where = catalogue.locate(pipeline, store)
     if model:
         device.use("cpu")
-    told = tracking.track(where, uri, run, experiment=experiment, model=model, alias=alias, report=not no_report)
+    told = tracking.track(where, uri, run, experiment=experiment, model=model, alias=alias, report=with_report)
     if as_json:
         say_json(asdict(told))
         return
