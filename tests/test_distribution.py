@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,32 @@ def test_a_cluster_that_trains_nothing_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(TextvaeError, match="TF_CONFIG names no worker"):
         workers.named(None, None)
+
+
+def test_a_worker_that_does_not_come_is_told():
+    hosts = tuple(addresses().split(","))
+    with pytest.raises(TextvaeError, match=rf"worker 1, {hosts[1]}, did not come .*its own --worker"):
+        workers.meet(Workers(hosts, 0), wait=0.1)
+    with pytest.raises(TextvaeError, match=rf"worker 0, {hosts[0]}, did not come .*--worker 0"):
+        workers.meet(Workers(hosts, 1), wait=0.1)
+
+
+def test_workers_that_come_in_any_order_begin_together():
+    hosts = (*addresses().split(","), "127.0.0.1:1")
+    begun = []
+    guests = [threading.Thread(target=lambda place=place: begun.append(workers.meet(Workers(hosts, place), wait=30)))
+              for place in (2, 1)]
+    for guest in guests:
+        guest.start()
+    workers.meet(Workers(hosts, 0), wait=30)
+    for guest in guests:
+        guest.join(timeout=30)
+    assert begun == [None, None]
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("", 0)) as taken, pytest.raises(TextvaeError, match="of this machine is not free"):
+        workers.meet(Workers((f"127.0.0.1:{taken.getsockname()[1]}", "b:1"), 0), wait=0.1)
 
 
 def test_other_backends_train_alone():
