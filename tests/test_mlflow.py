@@ -105,12 +105,12 @@ class TestServed:
             return replace(found, history=rows) if isinstance(found, TrainedNetwork) else found
 
         monkeypatch.setattr(runs, "load", load)
-        told = tracking.track(home, server, experiment="epochs")
+        told = tracking.track(home, server, experiment="epochs", report=True)
         history = client(server).get_metric_history(told.mlflow_run, "history.sequence_vae.val_loss")
         assert [(item.step, item.value) for item in history] == [(1, 3.0), (2, 2.0)]
 
     def test_without_the_report_no_sentence_leaves(self, home: Store, server: str):
-        told = tracking.track(home, server, experiment="lean", report=False)
+        told = tracking.track(home, server, experiment="lean")
         assert {file.path for file in client(server).list_artifacts(told.mlflow_run)} == {"README.md", "metrics.json"}
 
     def test_a_run_that_was_cut_off_is_told_anew(self, home: Store, server: str, monkeypatch: pytest.MonkeyPatch):

@@ -2,17 +2,22 @@
 
 import errno
 import importlib
+import tempfile
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from textvae import catalogue, planning, seeds
-from textvae.config import PipelineConfig, as_dict
-from textvae.errors import InputError
+from textvae.config import PipelineConfig, as_dict, parse
+from textvae.errors import InputError, StoreError
 from textvae.meter import Meter
 from textvae.planning import Held, Planned, Stage, Start
 from textvae.progress import Progress
 from textvae.store import Store
+from textvae.workers import Workers
+
+LATE = 60.0  # seconds after which a shared folder shows what another machine has written: NFS keeps its lists as long
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Result:
 
 def run(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
         start: Start | None = None, held: Held | None = None, device: str = "auto", precision: str = "auto",
-        progress: Progress | None = None) -> Result:
+        workers: Workers | None = None, progress: Progress | None = None) -> Result:
     """Bring a pipeline's artefacts up to date: run the stages whose artefact is not there.
 
     A stage that is interrupted leaves its checkpoints, and the next run goes on from them.
@@ -73,11 +78,12 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
         device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``. Like the device it is told in the manifests of what is
             made now, and makes nothing stale.
+        workers: The processes that train together, of which this is the first one; the others call ``join``.
         progress: Who is told.
 
     Raises:
-        TextvaeError: A setting, an input or the store is wrong, another process holds the store (LockedError), or
-            there is no GPU and one was asked for.
+        TextvaeError: A setting, an input or the store is wrong, another process holds the store (LockedError), there
+            is no GPU and one was asked for, or another worker is gone.
     """
     started = time.monotonic()
     with store.lock():
@@ -85,12 +91,38 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
         planned = planning.judge(chain, store, force)
         planned_in = time.monotonic() - started
         catalogue.remember(config, store)
-        runner = _Runner(config, store, (device, precision), progress or Progress())
-        # A GPU that is not there is told at once, not after the corpus has been read.
-        if device == "gpu" and any(runner.settled(item.stage).tensors for item in planned if item.state == "to run"):
+        runner = _Runner(config, store, (device, precision), progress or Progress(), workers)
+        # A GPU or a worker that is not there is told at once, not after the corpus has been read.
+        if workers is not None or (device == "gpu" and any(
+                runner.settled(item.stage).tensors for item in planned if item.state == "to run")):
             runner.start_device()
         finished = tuple(runner.finish(item, facts) for item, (_, facts) in zip(planned, chain, strict=True))
+        runner.dismiss()
     return Result(finished, time.monotonic() - started, planned_in, runner.describe())
+
+
+def join(config: PipelineConfig, store: Store, workers: Workers, *, device: str = "auto", precision: str = "auto",
+         progress: Progress | None = None) -> tuple[str, ...]:
+    """Train along with the first worker until it has ended; nothing is written.
+
+    Args:
+        config, device, precision, progress: As for ``run``; of the settings those of the first worker count.
+        store: The folder that the first worker writes, which this one reads.
+        workers: The processes that train together, of which this is not the first one.
+
+    Returns:
+        The stages that it trained.
+
+    Raises:
+        TextvaeError: The first worker is gone, the folder is another one, or as ``run``.
+    """
+    runner = _Runner(config, store, (device, precision), progress or Progress(), workers)
+    runner.start_device()
+    trained: list[str] = []
+    while news := runner.devices.tell({}):
+        runner.help(news)
+        trained.append(news["stage"])
+    return tuple(trained)
 
 
 def make(config: PipelineConfig, store: Store, name: str, inputs: dict[str, str], *, device: str = "auto",
@@ -116,15 +148,44 @@ def make(config: PipelineConfig, store: Store, name: str, inputs: dict[str, str]
 class _Runner:
     """Finishes one planned stage after the other."""
 
-    def __init__(self, config: PipelineConfig, store: Store, choice: tuple[str, str], progress: Progress) -> None:
-        self.config, self.store, self.choice, self.progress = config, store, choice, progress
+    def __init__(self, config: PipelineConfig, store: Store, choice: tuple[str, str], progress: Progress,
+                 workers: Workers | None = None) -> None:
+        self.config, self.store, self.choice, self.progress, self.workers = config, store, choice, progress, workers
         self.device: Any = None  # a textvae.device.Device, once one was needed
+        self.devices: Any = None  # a textvae.distribution.Devices, where there are several
 
     def start_device(self) -> None:
-        from textvae import device
+        from textvae import device, distribution
 
-        choice, precision = self.choice
-        self.device = self.device or device.use(choice, precision=precision)
+        if self.device is None:
+            choice, precision = self.choice
+            self.device = device.use(choice, precision=precision)
+            if self.workers is not None:
+                self.progress.say(f"worker {self.workers.index} of {len(self.workers.hosts)}: waiting for the others")
+            self.devices = distribution.start(self.device, self.workers)
+
+    def dismiss(self) -> None:
+        """Tell the other workers that this was all."""
+        if self.devices is not None:
+            self.devices.tell({})
+
+    def help(self, news: dict[str, Any]) -> None:
+        """Train what the first worker trains; what comes of it is there and not here."""
+        self.config, row = parse(news["config"]), planning.stage(news["stage"])
+        self.progress.say(f"{row.name}: training along")
+        inputs = [self._awaited(name, key) for name, key in news["inputs"].items()]
+        with tempfile.TemporaryDirectory() as scratch:
+            self._work(row, inputs, Meter(self.progress), news, Path(scratch))
+
+    def _awaited(self, name: str, key: str) -> Any:
+        """An artefact that the first worker has made; a file system over a network may show it a little later."""
+        until = time.monotonic() + LATE
+        while not self.store.has(name, key):
+            if time.monotonic() > until:
+                raise StoreError(f"{self.store.folder} holds no {name} {key}, which the first worker has",
+                                 "give every worker the same --store, in a folder that all of them see")
+            time.sleep(0.1)
+        return self.store.load(name, key, planning.artefact_type(name))
 
     def settled(self, name: str) -> Stage:
         """A row of the table that says whether its stage computes on the device with this config."""
@@ -135,7 +196,8 @@ class _Runner:
         return replace(row, tensors=module.on_device(getattr(self.config, name), self.choice[0]))
 
     def describe(self) -> dict[str, Any]:
-        return self.device.describe() if self.device else {}
+        """The device, and where several train together, how many."""
+        return {**(self.device.describe() if self.device else {}), **(self.devices.describe() if self.devices else {})}
 
     def finish(self, item: Planned, facts: dict[str, Any]) -> Finished:
         reason = item.reason if item.state == "to run" else planning.outdated(item, self.store, ())
@@ -158,9 +220,12 @@ class _Runner:
         if row.tensors:
             with meter.part("start the backend"):
                 self.start_device()
+        if row.shared and self.devices is not None:
+            self.devices.tell({"stage": row.name, "inputs": item.inputs, "start": facts.get("start"),
+                               "config": as_dict(self.config)})
         started = time.monotonic()
         with meter.part("work"):
-            artefact = self._work(row, item.key, inputs, meter, facts)
+            artefact = self._work(row, inputs, meter, facts, store.scratch(row.name, item.key))
         seconds = round(time.monotonic() - started, 3)
         used = self._usage(row, meter, seconds)
         with meter.part("store"):
@@ -169,18 +234,25 @@ class _Runner:
                 config=as_dict(getattr(self.config, row.name)), seed=self.config.seed, inputs=made_from,
                 fingerprint=facts.get("fingerprint", ""), start=facts.get("start"), cold=facts.get("cold", item.key),
                 reason=reason, seconds=seconds,
-                device=self.describe() if row.tensors else {"kind": "cpu"}, usage=used)
+                device=self._of(row), usage=used)
         return manifest, self._usage(row, meter, seconds)
 
-    def _work(self, row: Stage, key: str, inputs: list[Any], meter: Meter, facts: dict[str, Any]) -> Any:
+    def _of(self, row: Stage) -> dict[str, Any]:
+        if not row.tensors:
+            return {"kind": "cpu"}
+        return self.describe() if row.shared else dict(self.device.describe())
+
+    def _work(self, row: Stage, inputs: list[Any], meter: Meter, facts: dict[str, Any], scratch: Path) -> Any:
         if row.tensors:
             self.device.forget_peak_memory()
         section = getattr(self.config, row.name)
         module = importlib.import_module(f"textvae.stages.{row.name}")
         more = {"start": self._start(facts["start"])} if facts.get("start") else {}
+        if row.shared and self.devices is not None:
+            more["devices"] = self.devices
         try:
             artefact = module.run(section, *inputs, seed=seeds.child(self.config.seed, row.name), progress=meter,
-                                  scratch=self.store.scratch(row.name, key), **more)
+                                  scratch=scratch, **more)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise self.store.trouble(error, "write") from error

@@ -24,6 +24,7 @@ class Stage:
             reads.
         version: Raised when its code makes something else from the same inputs.
         warm: Whether it can go on from what an earlier run left.
+        shared: Whether several devices train it together, and other workers with the first one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     tensors: bool | None = True
     version: int = 1
     warm: bool = False
+    shared: bool = False
 
 
 STAGES: tuple[Stage, ...] = (
@@ -40,12 +42,12 @@ STAGES: tuple[Stage, ...] = (
     Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
     Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=4,
-          warm=True),
+          warm=True, shared=True),
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
-    Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork"),
-    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=3),
-    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
-    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2),
+    Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork", shared=True),
+    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=3, shared=True),
+    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
+    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
                          "word_transformer", "language_model", "autoencoder"), "Evaluation", version=5),
 )

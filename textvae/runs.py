@@ -13,6 +13,7 @@ from textvae.pipeline import Finished, Result
 from textvae.planning import Planned
 from textvae.progress import Progress
 from textvae.store import Store
+from textvae.workers import Workers
 
 PROMISED = "promised"  # the number of a run between its record and its promotion
 GENERATES = "sequence_vae"  # a run with this stage can write texts, so it may become current
@@ -84,15 +85,15 @@ class Execution:
 
 
 def execute(config: PipelineConfig, store: Store, *, until: str | None = None, force: tuple[str, ...] = (),
-            device: str = "auto", precision: str = "auto", progress: Progress | None = None,
-            why: str = "") -> Execution:
+            device: str = "auto", precision: str = "auto", workers: Workers | None = None,
+            progress: Progress | None = None, why: str = "") -> Execution:
     """Run what is stale, record the run and make it current.
 
     Nothing is recorded where the current run already holds the very same artefacts. A run that stops before the
     sequence VAE is recorded but does not become current, since nothing can be generated from it.
 
     Args:
-        config, store, until, force, device, precision, progress: As for ``pipeline.run``.
+        config, store, until, force, device, precision, workers, progress: As for ``pipeline.run``.
         why: Kept in the record.
 
     Raises:
@@ -103,7 +104,7 @@ def execute(config: PipelineConfig, store: Store, *, until: str | None = None, f
         settle(store)
         before, known = current(store), records(store)  # a damaged record is told before hours of training
         result = pipeline.run(config, store, until=until, force=force, held=before.held if before else None,
-                              device=device, precision=precision, progress=progress)
+                              device=device, precision=precision, workers=workers, progress=progress)
         stages = facts_of(result)
         for run in (before, *known[-1:]):
             if run is not None and holds(run, stages):

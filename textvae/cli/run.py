@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 @click.option("--force", multiple=True, metavar="STAGE", help="Run this stage although nothing changed.")
 @options.device
 @options.precision
+@click.option("--workers", metavar="HOST:PORT,...", help="Train in several processes, one of each address.")
+@click.option("--worker", type=click.IntRange(min=0), metavar="N", help="Which of them this is; 0 writes.")
 @options.store
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Change the seed.  [default: the pipeline's]")
 @click.option("--dry-run", is_flag=True, help="Say what would run and why; run nothing.")
 @click.option("--profile", "with_profile", is_flag=True, help="Say where time and memory went, part by part.")
 @options.as_json
 def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: str | None, force: tuple[str, ...],
-        device: str, precision: str, store: Path, seed: int | None, dry_run: bool, with_profile: bool,
-        as_json: bool) -> None:
+        device: str, precision: str, workers: str | None, worker: int | None, store: Path, seed: int | None,
+        dry_run: bool, with_profile: bool, as_json: bool) -> None:
     """Run the stages that something changed for.
 
     Stages: corpus, tokens, word_vectors, embedding_vae, sequence_vae, latents, latent_transformer, word_transformer,
     language_model, autoencoder, evaluation. A run that is stopped resumes the next time.
+
+    All GPUs of a machine train together. For several machines, run the same command on each, with another --worker and
+    a --store that all of them see.
 
     \b
     Example:
@@ -41,15 +46,22 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
         textvae run quickstart --until tokens --profile
     """
     from textvae import catalogue, runs
+    from textvae import pipeline as pipelines
     from textvae.cli import profile
     from textvae.cli.bars import watcher
+    from textvae.workers import named
 
     seeded = (f"seed={seed}",) if seed is not None else ()
     config, folder = catalogue.find(pipeline, store, (*options.given(corpus, overrides), *seeded))
     if dry_run:
         _say_plan(runs.plan(config, folder, until, force), as_json)
         return
-    done = runs.execute(config, folder, until=until, force=force, device=device, precision=precision,
+    among = named(workers, worker)
+    if among is not None and among.index:
+        _say_joined(pipelines.join(config, folder, among, device=device, precision=precision, progress=watcher()),
+                    as_json)
+        return
+    done = runs.execute(config, folder, until=until, force=force, device=device, precision=precision, workers=among,
                         progress=watcher())
     if with_profile and not as_json:
         profile.tell(done.result)
@@ -69,6 +81,15 @@ def _say_plan(planned: "list[Planned]", as_json: bool) -> None:
             say_json(asdict(item))
     else:
         say_table(("stage", "state", "why"), [(item.stage, item.state, item.reason) for item in planned])
+
+
+def _say_joined(stages: tuple[str, ...], as_json: bool) -> None:
+    from textvae.cli.console import say, say_json
+
+    if as_json:
+        say_json({"trained": list(stages)})
+    else:
+        say(f"trained along: {', '.join(stages) or 'nothing'}; worker 0 has what came of it")
 
 
 def _say_done_json(done: "Execution", store: "Store", more: dict[str, Any]) -> None:

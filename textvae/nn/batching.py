@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
+OF_WHOLE_BATCH = ("rows", "place", "shift")  # arrays of a sampled softmax
 
 # Widths that grow by about a sixth, for whoever does not know the lengths beforehand: under a tenth is padding.
 WIDTHS = (6, 9, 12, 16, 20, 25, 30, 36, 42, 48, 56, 66, 78, 92, 108, 128, 150, 176, 206, 242, 284, 332, 390, 458, 512)
@@ -213,3 +214,32 @@ def real_positions(target: np.ndarray, room: int) -> np.ndarray:
     flat = target.reshape(-1)
     real, rest = np.flatnonzero(flat), np.flatnonzero(flat == PAD)
     return np.concatenate([real, rest[:room - len(real)]]).astype(np.int32)
+
+
+def part(batch: dict[str, np.ndarray], number: int, parts: int) -> dict[str, np.ndarray]:
+    """The rows of a batch that one of several devices computes.
+
+    Args:
+        batch: Arrays with the batch as their first axis, but for ``positions``, which are chosen anew among the rows,
+            and for what ``sampled_softmax.arrays`` gives, which all parts have whole.
+        number: Which part, from 0.
+        parts: How many there are; a batch of fewer rows is everyone's whole, which leaves its means as they are.
+
+    Example:
+        >>> batch = {"encoder": np.arange(5)[:, None]}
+        >>> [part(batch, number, 2)["encoder"][:, 0].tolist() for number in range(2)]
+        [[0, 1, 2], [3, 4]]
+        >>> part(batch, 1, 6)["encoder"][:, 0].tolist()
+        [0, 1, 2, 3, 4]
+    """
+    size = len(next(iter(batch.values())))
+    if size < parts:
+        return batch
+    rows = np.array_split(np.arange(size), parts)[number]
+    own = {name: array if name in OF_WHOLE_BATCH else array[rows] for name, array in batch.items()
+           if name != "positions"}
+    if "positions" in batch:
+        target = own["target"]
+        room = min(-(-len(batch["positions"]) * len(rows) // size), target.size)
+        own["positions"] = real_positions(target, room if np.count_nonzero(target) <= room else target.size)
+    return own

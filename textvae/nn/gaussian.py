@@ -5,6 +5,8 @@ from typing import Any
 
 from keras import ops
 
+from textvae.nn import across
+
 LOG_TWO_PI = math.log(2 * math.pi)
 
 
@@ -28,7 +30,7 @@ def free_bits(per_dimension: Any, floor: float) -> Any:
 
     Reference: Kingma et al. 2016, section 2.3 and appendix C.8; on the batch mean as in Li et al. 2019.
     """
-    return ops.sum(ops.maximum(ops.mean(per_dimension, axis=0), floor))
+    return ops.sum(ops.maximum(across.mean(per_dimension, axis=0), floor))
 
 
 def sample(mean: Any, log_var: Any, noise: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from textvae.nn import across
 from textvae.nn.encoder import CELLS
 from textvae.nn.network import Network, sum_at_real_tokens
 
@@ -64,4 +65,4 @@ class LanguageModel(Network):
 
     def objective(self, terms: dict[str, Any]) -> Any:
         """The batch mean of ``nll``."""
-        return ops.mean(terms["nll"])
+        return across.mean(terms["nll"])

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from textvae.nn import across
 from textvae.nn.network import Network
 from textvae.nn.transformer import Block, positions
 
@@ -99,4 +100,4 @@ class LatentTransformer(Network):
 
     def objective(self, terms: dict[str, Any]) -> Any:
         """The batch mean of ``nll``."""
-        return ops.mean(terms["nll"])
+        return across.mean(terms["nll"])

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from textvae.nn import across
 from textvae.nn.batching import PAD
 
 # Steps of a training under which XLA takes longer over its four shapes, each twice, than it saves.
@@ -60,7 +61,7 @@ class Network(keras.Model):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The batch mean of every term, for keras."""
-        return {"loss": self.objective(y_pred), **{name: ops.mean(value) for name, value in y_pred.items()}}
+        return {"loss": self.objective(y_pred), **{name: across.mean(value) for name, value in y_pred.items()}}
 
 
 def sum_at_real_tokens(loss: Callable[[Any, Any], Any], outputs: Any, inputs: dict[str, Any]) -> Any:

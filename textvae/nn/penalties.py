@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from textvae.nn import across
+
 
 def near(squared_distance: Any, threshold: Any) -> Any:
     """``max(0, d^2 - threshold)``: nothing inside the region, growing outside it."""
@@ -41,7 +43,7 @@ def constraint_distance(mean: Any, centre: Any, applies: Any, *, kind: str, thre
 
 
 def _mean(hinge: Any, members: Any) -> Any:
-    return ops.sum(members * hinge) / ops.maximum(ops.sum(members), 1.0)
+    return across.total(ops.sum(members * hinge)) / ops.maximum(across.total(ops.sum(members)), 1.0)
 
 
 STEP = 0.1  # of a path: what its slope is measured over
@@ -62,7 +64,7 @@ def path_slopes(said: Any, part: Any, real: Any) -> Any:
     at = part * (1.0 - STEP)
     here = _distance(said(at + STEP), said(at), real) / STEP
     whole = _distance(said(1.0), said(0.0), real)
-    return ops.mean(ops.square(ops.relu(here / (ops.stop_gradient(whole) + 1e-3) - 1.0)))
+    return across.mean(ops.square(ops.relu(here / (ops.stop_gradient(whole) + 1e-3) - 1.0)))
 
 
 def _distance(one: Any, two: Any, real: Any) -> Any:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from textvae.nn import gaussian, priors, sampled_softmax
+from textvae.nn import across, gaussian, priors, sampled_softmax
 from textvae.nn.batching import PAD
 from textvae.nn.encoder import CELLS, ConvolutionalEncoder, RecurrentEncoder
 from textvae.nn.network import Network, sum_at_real_tokens
@@ -386,7 +386,7 @@ class SequenceVAE(Network):
 
     def objective(self, terms: dict[str, Any]) -> Any:
         """``reconstruction + beta * kl_free + smooth * paths + the weighted penalties``."""
-        loss = ops.mean(terms["reconstruction"]) + self.beta * terms["kl_free"]
+        loss = across.mean(terms["reconstruction"]) + self.beta * terms["kl_free"]
         if self.smooth:
             loss = loss + self.smooth * terms["paths"]
         for i, constraint in enumerate(self.constraints):

@@ -1,5 +1,6 @@
 """The training loop: validation, early stopping, best weights, and a checkpoint that resumes exactly."""
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from textvae.errors import TextvaeError
 from textvae.nn.ahead import ahead
-from textvae.nn.checkpoint import write_aside
+from textvae.nn.checkpoint import packed, write_aside
 from textvae.nn.network import Network
 from textvae.progress import Progress
 
@@ -40,7 +41,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         epochs: int, patience: int, steps: int, scratch: Path, progress: Progress, label: str = "",
         monitor: Callable[[dict[str, float]], float] = lambda row: row["val_loss"], settle: int = 0,
         before_epoch: Callable[[int, list[dict[str, float]]], None] | None = None,
-        after_epoch: Callable[[int], dict[str, float]] | None = None, trainer: Any = None,
+        after_epoch: Callable[[int], dict[str, float]] | None = None, trainer: Any = None, devices: Any = None,
         logger: keras.callbacks.Callback | None = None) -> Fitted:
     """Train a compiled network, and leave it with the weights of its best epoch.
 
@@ -61,6 +62,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         after_epoch: Called with the epoch after validation; what it returns is added to the history's row.
         trainer: What trains on a batch in the network's place, such as ``textvae.nn.aggressive.Aggressive``, with
             ``train_on_batch`` and ``variables`` of its own for the checkpoint.
+        devices: What a step is shared by, a ``textvae.distribution.Devices``; None where there is one.
         logger: A keras callback told of each epoch's end, such as TensorBoard.
 
     Returns:
@@ -70,16 +72,20 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         TextvaeError: The loss is no longer a number.
     """
     network.optimizer.build(network.trainable_variables)
-    step = (trainer or network).train_on_batch
+    step, test = (trainer or network).train_on_batch, network.test_on_batch
+    if devices is not None:
+        step, test = devices.steps(network)
     # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
     variables = [*network.variables, *network.optimizer.variables, *(trainer.variables if trainer else ())]
     state: dict[str, Any] = {"history": [], "best_epoch": 0, "best_value": None}
     best: list[np.ndarray] = []
     path = scratch / "checkpoint.npz"
-    if path.exists():
-        _trace(step, network.test_on_batch, train, validation)
-        state, best = _resume(path, variables)
-        progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
+    if path.exists() or devices is not None:
+        now, state, best = _begun(path, variables, state, devices)
+        if state["history"]:
+            _trace(step, test, train, validation)
+            progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
+        _put(variables, now)
     met: set[tuple[tuple[int, ...], ...]] = set()
     if logger is not None:
         logger.set_model(network)
@@ -93,7 +99,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
             row = _mean(step, train(epoch), advance, progress, met)
             raw = _average(network)
             with progress.part("validation"):
-                tested = _mean(network.test_on_batch, validation(), None)
+                tested = _mean(test, validation(), None)
             row = {"epoch": epoch + 1, **row, **{f"val_{name}": value for name, value in tested.items()}}
             if after_epoch is not None and np.isfinite(row["loss"]):
                 row |= after_epoch(epoch)
@@ -109,7 +115,13 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
             best = [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.weights]
         for variable, array in zip(network.trainable_variables, raw, strict=False):
             variable.assign(array)
-        _checkpoint(path, variables, state, best)
+        reached = _packed(variables, state, best)
+        if devices is None or devices.writes:
+            write_aside(path, reached)
+        if devices is not None:
+            # Machines that differ may round otherwise: what the first one has is what all go on with.
+            now, state, best = _unpacked(devices.agree(reached))
+            _put(variables, now)
         if logger is not None:
             logger.on_epoch_end(epoch, row)
     for variable, array in zip(network.weights, best, strict=True):
@@ -178,17 +190,28 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
     return {name: total / count for name, total in sums.items()}
 
 
-def _checkpoint(path: Path, variables: list[Any], state: dict[str, Any], best: list[np.ndarray]) -> None:
+def _begun(path: Path, variables: list[Any], state: dict[str, Any], devices: Any
+           ) -> tuple[list[np.ndarray], dict[str, Any], list[np.ndarray]]:
+    """What a training goes on from: its checkpoint; among several workers, what the first one has."""
+    if devices is None:
+        return _unpacked(path.read_bytes())
+    return _unpacked(devices.agree(path.read_bytes() if path.exists() else _packed(variables, state, [])))
+
+
+def _packed(variables: list[Any], state: dict[str, Any], best: list[np.ndarray]) -> memoryview:
     arrays = {f"now{i:04d}": keras.ops.convert_to_numpy(v.value) for i, v in enumerate(variables)}
     arrays |= {f"best{i:04d}": value for i, value in enumerate(best)}
-    arrays["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    write_aside(path, arrays)
+    return packed({**arrays, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)})
 
 
-def _resume(path: Path, variables: list[Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        for i, variable in enumerate(variables):
-            variable.assign(arrays[f"now{i:04d}"])
-        best = [arrays[name] for name in sorted(arrays.files) if name.startswith("best")]
+def _unpacked(checkpoint: bytes | memoryview) -> tuple[list[np.ndarray], dict[str, Any], list[np.ndarray]]:
+    with np.load(io.BytesIO(checkpoint), allow_pickle=False) as arrays:
+        now, best = ([arrays[name] for name in sorted(arrays.files) if name.startswith(kind)]
+                     for kind in ("now", "best"))
         state: dict[str, Any] = json.loads(arrays["state"].tobytes())
-    return state, best
+    return now, state, best
+
+
+def _put(variables: list[Any], arrays: list[np.ndarray]) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from textvae.nn import across
 from textvae.nn.network import Network, sum_at_real_tokens
 from textvae.nn.transformer import Block, positions
 
@@ -116,4 +117,4 @@ class WordTransformer(Network):
 
     def objective(self, terms: dict[str, Any]) -> Any:
         """The batch mean of ``nll``."""
-        return ops.mean(terms["nll"])
+        return across.mean(terms["nll"])

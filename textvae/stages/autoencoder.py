@@ -5,16 +5,18 @@ from pathlib import Path
 
 from textvae.config import AutoencoderConfig, SequenceVAEConfig
 from textvae.data import Tokens, TrainedNetwork
+from textvae.distribution import Devices
 from textvae.progress import Progress
 
 
 def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, seed: int, progress: Progress,
-        scratch: Path) -> TrainedNetwork:
+        scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
     """Train the sequence VAE's network without a KL, noise, word dropout and constraints.
 
     Args:
         config: How long; with ``epochs`` 0 nothing is trained.
         sequence_vae: Whose network it has.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Kind ``"sequence_vae"``; its metrics are of the validation split.
@@ -30,4 +32,4 @@ def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork,
         labels=tuple(sequence_vae.settings["labels"]), epochs=config.epochs, patience=config.patience,
         batch_size=config.batch_size, learning_rate=config.learning_rate)
     return stage.run(settings, tokens, None, None, seed=seed, progress=progress, scratch=scratch,
-                     name="autoencoder")
+                     name="autoencoder", devices=devices)

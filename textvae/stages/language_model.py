@@ -7,17 +7,19 @@ import numpy as np
 
 from textvae.config import LanguageModelConfig
 from textvae.data import Tokens, TrainedNetwork
+from textvae.distribution import Devices
 from textvae.progress import Progress
 from textvae.seeds import child
 
 
 def run(config: LanguageModelConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, seed: int, progress: Progress,
-        scratch: Path) -> TrainedNetwork:
+        scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
     """Train the network of ``textvae.nn.LanguageModel``.
 
     Args:
         config: How long; with ``epochs`` 0 nothing is trained.
         sequence_vae: Whose vocabulary, embedding, hidden width and cell it has.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Kind ``"language_model"``; its metrics are of the validation split.
@@ -33,7 +35,7 @@ def run(config: LanguageModelConfig, tokens: Tokens, sequence_vae: TrainedNetwor
         cell=sequence_vae.settings["decoder"], dropout=config.dropout, seed=child(seed, "weights"))
     counts = tokens.counts("train", ends=True) + 0.1
     network.token_bias.assign(np.log(counts / counts.sum()))
-    return train(network, config, tokens, _adam, seed=seed, progress=progress, scratch=scratch)
+    return train(network, config, tokens, _adam, seed=seed, progress=progress, scratch=scratch, devices=devices)
 
 
 def _adam(learning_rate: float, steps: int) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from textvae.config import LatentTransformerConfig
 from textvae.data import Latents, Tokens, TrainedNetwork
+from textvae.distribution import Devices
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.seeds import child
@@ -41,7 +42,7 @@ class Windows:
 
 
 def run(config: LatentTransformerConfig, tokens: Tokens, latents: Latents, *, seed: int, progress: Progress,
-        scratch: Path) -> TrainedNetwork:
+        scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
     """Train the network of ``textvae.nn.LatentTransformer``, if there is something to learn.
 
     Args:
@@ -51,6 +52,7 @@ def run(config: LatentTransformerConfig, tokens: Tokens, latents: Latents, *, se
         seed: For the first weights, dropout and order.
         progress: Who watches.
         scratch: Folder for the checkpoint.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Kind ``"latent_transformer"``. Metrics ``{"trained": False, "reason"}`` and no weights where the latents say
@@ -86,7 +88,8 @@ def run(config: LatentTransformerConfig, tokens: Tokens, latents: Latents, *, se
         lambda epoch: _batches(train, latents.mean, config.batch_size,
                                np.random.default_rng(child(seed, f"epoch-{epoch}"))),
         lambda: _batches(validation, latents.mean, config.batch_size),
-        epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress)
+        epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
+        devices=devices)
     trained = TrainedNetwork(network.kind, settings, gather(network), {}, fitted.history,
                              plots.history(fitted.history, title="latent_transformer"))
     metrics = {"trained": True, "context": config.context, "active_units": int(active.sum()),

@@ -10,6 +10,7 @@ import numpy as np
 from textvae.config import ConstraintConfig, SequenceVAEConfig
 from textvae.constraints import defined
 from textvae.data import UNKNOWN, CompressedVectors, Start, Tokens, TrainedNetwork, WordVectors
+from textvae.distribution import Devices
 from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
@@ -28,18 +29,20 @@ COLLAPSED = 0.5  # nats of MI under which z says next to nothing: a latent trans
 
 def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | None,
         compressed: CompressedVectors | None, *, seed: int, progress: Progress, scratch: Path,
-        name: str = "sequence_vae", start: Start | None = None) -> TrainedNetwork:
+        name: str = "sequence_vae", start: Start | None = None, devices: Devices | None = None) -> TrainedNetwork:
     """Train the network of ``textvae.nn.SequenceVAE``; vectors that ``config.vectors`` does not name may be None.
 
     Args:
         name: What progress calls the training.
         start: The earlier run that it goes on from, of the same settings; see ``textvae.stages.warm``.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Kind ``"sequence_vae"``; its metrics are of the validation split.
 
     Raises:
-        ConfigError: A constraint has no texts, or TensorBoard is asked for and not installed.
+        ConfigError: A constraint has no texts, TensorBoard is asked for and not installed, or several devices are to
+            train the encoder aggressively.
     """
     import keras
 
@@ -50,11 +53,14 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     from textvae.nn.weights import assign, gather
 
     config = warm.settings(config, start) if start else config
-    logger = _tensorboard(config.tensorboard)
+    logger = _tensorboard(config.tensorboard) if devices is None or devices.writes else None
     constraints = [defined(own, tokens) for own in config.constraints]
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
     vectors = None if of_words is None else of_words.vectors
     _check(config)
+    if config.aggressive and devices is not None:
+        raise ConfigError("sequence_vae.aggressive trains on one device, and here are several",
+                          "set it to false, or leave one: no --workers, and CUDA_VISIBLE_DEVICES=0")
     network = nn.NETWORKS["sequence_vae"](
         vocabulary=tokens.vocabulary_size, embedding=config.embedding if vectors is None else vectors.shape[1],
         max_length=int(tokens.lengths.max(initial=1)), labels=list(config.labels),
@@ -142,7 +148,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         lambda: batches(tokens, rows["validation"], config.batch_size, applies, label=label, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
         monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch,
-        after_epoch=after_epoch, trainer=trainer, logger=logger, label=name)
+        after_epoch=after_epoch, trainer=trainer, devices=devices, logger=logger, label=name)
     if constraints:
         network.centres.assign(np.stack([_centre(encode, own.texts) for own in constraints]))
     best = {name: value for name, value in fitted.best.items() if name.startswith("val_")}

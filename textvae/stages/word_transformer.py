@@ -9,6 +9,7 @@ import numpy as np
 
 from textvae.config import WordTransformerConfig
 from textvae.data import BEGIN, END, CompressedVectors, Tokens, TrainedNetwork
+from textvae.distribution import Devices
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.seeds import child
@@ -17,7 +18,7 @@ RESAMPLES = 1000  # bootstrap samples: the ends of a 95% interval are then stabl
 
 
 def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVectors, *, seed: int,
-        progress: Progress, scratch: Path) -> TrainedNetwork:
+        progress: Progress, scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
     """Train the network of ``textvae.nn.WordTransformer``.
 
     Args:
@@ -27,6 +28,7 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         seed: For the first weights, dropout and order.
         progress: Who watches.
         scratch: Folder for the checkpoint.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Kind ``"word_transformer"``; its metrics are of the validation split.
@@ -43,11 +45,11 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
         vocabulary=tokens.vocabulary_size, latent=compressed.vectors.shape[1], layers=config.layers,
         width=config.width, heads=config.heads, dropout=config.dropout, seed=child(seed, "weights"))
     network.start(compressed.vectors, tokens.counts("train", ends=True))
-    return train(network, config, tokens, adamw, seed=seed, progress=progress, scratch=scratch)
+    return train(network, config, tokens, adamw, seed=seed, progress=progress, scratch=scratch, devices=devices)
 
 
 def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float, int], Any], *, seed: int,
-          progress: Progress, scratch: Path) -> TrainedNetwork:
+          progress: Progress, scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
     """Train a network that predicts the next token.
 
     Args:
@@ -55,6 +57,7 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
         config: Has ``batch_size``, ``learning_rate``, ``epochs`` and ``patience``.
         tokens: What to learn.
         optimizer: Learning rate and all steps of the training -> a keras optimizer.
+        devices: What trains it together; None where there is one device.
 
     Returns:
         Of the network's kind; its metrics are of the validation split.
@@ -73,7 +76,8 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
         lambda epoch: batches(tokens, rows, config.batch_size,
                               np.random.default_rng(child(seed, f"epoch-{epoch}")), widths=widths),
         lambda: batches(tokens, validation, config.batch_size, widths=widths),
-        epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress)
+        epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
+        devices=devices)
     metrics: dict[str, Any] = {"trained": True, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
                                "parameters": network.count_params()}
     if "val_nll" in fitted.best:

@@ -121,7 +121,7 @@ def _gensim(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, leng
 
 def _keras(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, counts: np.ndarray,
            seed: int, progress: Progress, scratch: Path) -> np.ndarray:
-    from textvae.nn.checkpoint import write_aside
+    from textvae.nn.checkpoint import packed, write_aside
     from textvae.nn.skip_gram import SkipGram
 
     network = SkipGram(counts, dim=config.dim, window=config.window, negative=config.negative, sample=config.sample,
@@ -144,7 +144,7 @@ def _keras(config: WordVectorsConfig, ids: np.ndarray, starts: np.ndarray, lengt
         if not all(np.isfinite(table).all() for table in tables):
             raise TextvaeError(f"word vectors: they stopped being numbers in epoch {epoch + 1}",
                                "set word_vectors.engine to gensim, and tell us")
-        write_aside(path, {"vectors": tables[0], "targets": tables[1], "epochs": np.array(epoch + 1)})
+        write_aside(path, packed({"vectors": tables[0], "targets": tables[1], "epochs": np.array(epoch + 1)}))
     return network.tables()[0]
 
 
