@@ -80,8 +80,8 @@ class TestServed:
     pytestmark = served
 
     def test_a_run_is_told_once_with_all_that_is_known_of_it(self, home: Store, server: str):
-        first = tracking.track(home, server, experiment="once")
-        assert first.new and tracking.track(home, server, experiment="once") == replace(first, new=False)
+        first = tracking.track(home, server, experiment="once", report=True)
+        assert first.new and tracking.track(home, server, experiment="once", report=True) == replace(first, new=False)
         mlflow = client(server)
         (own,) = mlflow.search_runs([mlflow.get_experiment_by_name("once").experiment_id])
         assert own.info.run_id == first.mlflow_run and own.info.status == "FINISHED"
@@ -105,7 +105,7 @@ class TestServed:
             return replace(found, history=rows) if isinstance(found, TrainedNetwork) else found
 
         monkeypatch.setattr(runs, "load", load)
-        told = tracking.track(home, server, experiment="epochs", report=True)
+        told = tracking.track(home, server, experiment="epochs")
         history = client(server).get_metric_history(told.mlflow_run, "history.sequence_vae.val_loss")
         assert [(item.step, item.value) for item in history] == [(1, 3.0), (2, 2.0)]
 

@@ -125,10 +125,11 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
     wanted = max(1, round(share * count), int(free.sum()), fewer + 1 if fewer else 0)
     if wanted >= count:
         return blank(longest)
+    span = max(SPAN, fewer / (fewer + 1))  # a stretch that is left out whole breaks a sentence less than single words
     while free.sum() < wanted:
         place = _drawn(np.zeros(count) if weights is None else weights * ~free, rng)
         free[place] = True
-        while place + 1 < count and free.sum() < wanted and rng.random() < SPAN:
+        while place + 1 < count and free.sum() < wanted and rng.random() < span:
             place += 1
             free[place] = True
     row: list[int] = []
