@@ -14,7 +14,7 @@ demo: $(INSTALLED)  ## train on the sample corpus, then write five variations of
 	@echo "report: $$($(BIN)/textvae show quickstart evaluation --path)/report.html"
 
 test: $(INSTALLED)  ## run the test suite
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile  # each process takes a few GB
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=25  # each process takes a few GB
 
 lint: $(INSTALLED)  ## look for mistakes and style
 	$(BIN)/ruff check textvae tests benchmarks

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,49 +113,73 @@ def idle(folder: Path) -> dict[str, Any]:
             "all": turns}
 
 
-def year(folder: Path, weeks: int) -> Iterator[dict[str, Any]]:
-    """Retrain each week on what 18F wrote until then, in the order of its dates; two weeks bring a bad batch.
+def year_of_18f(folder: Path, weeks: int) -> Iterator[dict[str, Any]]:
+    """A year of 18F's posts; two weeks bring a bad batch."""
+    by_date = sorted(posts("18f"), key=lambda post: (post.date, post.id))
+    foreign = [post for post in posts("ropensci") if ".es." in post.id][:BAD]
+    return year(folder, by_date, weeks, {FOREIGN: [post.text for post in foreign], SPAM: spam(by_date[0].text)},
+                colds=(weeks // 4, weeks // 2, weeks))
+
+
+def spam(text: str) -> list[str]:
+    """Posts that say one thing over and over."""
+    return [f"Offer {row} of the week. {text}" for row in range(BAD)]
+
+
+def year(folder: Path, by_date: list[Post], weeks: int, bad: Mapping[int, Sequence[str]], settings: str = TINY,
+         colds: Collection[int] = ()) -> Iterator[dict[str, Any]]:
+    """Retrain each week on what was written until then.
+
+    Args:
+        folder: Where the posts, the settings and the store go.
+        by_date: Posts, the oldest first; of the last of them ``NEW`` come each week.
+        weeks: How many.
+        bad: Texts of posts that come in a week beside those, and are gone in the next.
+        settings: Of the pipeline.
+        colds: Weeks in which a training from fresh weights is looked at beside the warm one.
 
     Yields:
         The record, after each week fuller: what each retraining came to, and bytes of the store.
     """
-    by_date = sorted(posts("18f"), key=lambda post: (post.date, post.id))
     first = len(by_date) - NEW * weeks
-    _site(folder, by_date[:first])
+    _site(folder, by_date[:first], settings)
     _textvae(folder, "retrain", "blog.toml")
     store, found = Store(folder / "models", "blog"), []
-    foreign = [post for post in posts("ropensci") if ".es." in post.id][:BAD]
-    spam = by_date[0].text
-    bad = {FOREIGN: [Post(f"foreign-{row}", post.text) for row, post in enumerate(foreign)],
-           SPAM: [Post(f"spam-{row}", f"Offer {row} of the week. {spam}") for row in range(BAD)]}
     for week in range(1, weeks + 1):
-        for path in [*(folder / "posts").glob("foreign-*"), *(folder / "posts").glob("spam-*")]:
+        for path in (folder / "posts").glob("bad-*"):
             path.unlink()
         _write(folder, by_date[first + NEW * (week - 1):first + NEW * week])
-        _write(folder, bad.get(week, []))
+        _write(folder, [Post(f"bad-{row}", text) for row, text in enumerate(bad.get(week, ()))])
         outcome = json.loads(_textvae(folder, "retrain", "blog.toml", "--keep", "3", "--json"))
         size = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
         found.append({"week": week, "posts": first + NEW * week, "bad": week in bad, "bytes": size,
                       **{name: outcome[name] for name in ("result", "why", "run", "gate", "seconds")},
                       "history": _history(store, outcome["run"])})
-        if week in (weeks // 4, weeks // 2, weeks):
+        if week in colds:
             found[-1]["cold"] = _cold(folder)
         print(f"week {week}: {outcome['result']}: {outcome['why']}", flush=True)
         yield {"weeks": found}
 
 
-def kills(folder: Path, wanted: int, steps: int) -> dict[str, Any]:
+def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str, longest: float = LONGEST
+          ) -> dict[str, Any]:
     """Kill retrainings at random times until each is done, beside one that is never killed and while others read.
+
+    Args:
+        folder: Where both sites go.
+        own: Posts, of which the last come by three from retraining to retraining.
+        wanted: How many kills.
+        steps: Retrainings after the first.
+        settings: Of the pipeline.
+        longest: Seconds after which one is killed at the latest.
 
     Returns:
         How many kills, in which stages, what readers saw that was not whole, and whether the artefacts are the same.
     """
-    own, draw = posts("jekyll"), random.Random(1)
+    draw = random.Random(1)
     sites = {name: folder / name for name in ("whole", "killed")}
     for site in sites.values():
-        _site(site, own[:len(own) - 3 * steps])
-        settings = (site / "blog.toml").read_text(encoding="utf-8").replace("jit = false", "jit = true")
-        (site / "blog.toml").write_text(settings, encoding="utf-8")
+        _site(site, own[:len(own) - 3 * steps], settings)
     store, killed, seen = Store(sites["killed"] / "models", "blog"), 0, 0
     stages: dict[str, int] = {}
     with subprocess.Popen([sys.executable, "-c", READER, str(store.root)], cwd=ROOT, text=True,
@@ -165,7 +189,7 @@ def kills(folder: Path, wanted: int, steps: int) -> dict[str, Any]:
                 _write(site, own[len(own) - 3 * steps:][3 * (step - 1):3 * step] if step else [])
             _textvae(sites["whole"], "retrain", "blog.toml")
             while True:
-                allowed = draw.uniform(0.0, LONGEST) if killed < wanted else None
+                allowed = draw.uniform(0.0, longest) if killed < wanted else None
                 stage = _until(sites["killed"], allowed)
                 if stage is None:
                     break
@@ -232,9 +256,9 @@ def _history(store: Store, run: int | None) -> list[float]:
     return [round(row["val_reconstruction"] + row["val_kl"], 4) for row in trained.history]
 
 
-def _site(folder: Path, own: list[Post]) -> None:
+def _site(folder: Path, own: list[Post], settings: str = TINY) -> None:
     (folder / "posts").mkdir(parents=True)
-    (folder / "blog.toml").write_text(TINY, encoding="utf-8")
+    (folder / "blog.toml").write_text(settings, encoding="utf-8")
     _write(folder, own)
 
 
@@ -273,8 +297,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "site"
         records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
-                   "year": lambda: year(folder, given.weeks),
-                   "kills": lambda: [kills(folder, given.kills, given.steps)]}[given.name]()
+                   "year": lambda: year_of_18f(folder, given.weeks),
+                   "kills": lambda: [kills(folder, posts("jekyll"), given.kills, given.steps,
+                                           TINY.replace("jit = false", "jit = true"))]}[given.name]()
         for record in records:
             path = of_run.written(f"retraining-{given.name}", {**head, **record})
     print(path)

@@ -108,3 +108,10 @@ def test_a_small_vocabulary_does_not_win_by_knowing_nothing():
     nats = [evaluate.iw_nll(gate._subject(own, POSTS, [(0, text)], CONFIG, 1)) for own in (side(), ignorant)]
     whole = [gate.spelt(own, of.tokens, [text])[0] for own, of in zip(nats, (side(), ignorant), strict=True)]
     assert nats[1][0] < nats[0][0] == whole[0] and whole[1] == pytest.approx(nats[1][0] + 4 * np.log(4))
+
+
+@pytest.mark.parametrize(("found", "passed"), [((6.0, 4.3), True), ((6.0, 4.1), False), ((-0.11, -0.08), True),
+                                               ((-0.11, -0.2), True), ((0.0, 0.0), True)])
+def test_nothing_can_be_lost_of_nothing(found, passed):
+    check = gate._kept("mutual_information", "MI in nats", found, 0.7)
+    assert check.passed is passed and (check.says.endswith("nothing to keep") is (found[0] <= 0))

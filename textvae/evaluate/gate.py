@@ -152,5 +152,7 @@ def _constraints(champion: Side, challenger: Side, fall: float) -> list[Check]:
 
 
 def _kept(name: str, what: str, found: Sequence[float], share: float) -> Check:
+    """Whether a share of what was is still there; of nothing (an estimated MI may lie below 0) nothing can be lost."""
     was, now = found
-    return Check(name, now >= share * was, was, now, f"{what}: {was:.3g} -> {now:.3g}; at least {share * was:.3g}")
+    wanted = f"at least {share * was:.3g}" if was > 0 else "there was nothing to keep"
+    return Check(name, was <= 0 or now >= share * was, was, now, f"{what}: {was:.3g} -> {now:.3g}; {wanted}")
