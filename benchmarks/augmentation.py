@@ -23,12 +23,12 @@ from benchmarks import of_run
 from benchmarks.machine import describe
 from benchmarks.variations import SEED, Judges, easy
 from textvae import catalogue, device, metrics, runs
-from textvae.augment import augment
 from textvae.classifier import Classifier
 from textvae.data import Tokens
 from textvae.seeds import child
 from textvae.text import tokenizer
-from textvae.writer import Writer
+from textvae.writing.augment import augment
+from textvae.writing.writer import Writer
 
 TESTED = 5000  # test texts at most
 CHANGED = 0.1  # share of the words that easy data augmentation changes, as Wei & Zou 2019 take it for few texts

@@ -17,14 +17,14 @@ from benchmarks import of_run
 from benchmarks.machine import describe
 from benchmarks.variations import EACH, SEED, Judges, chosen
 from textvae import catalogue, device, metrics, runs
-from textvae.conditions import Conditions
 from textvae.constraints import keyed, members
 from textvae.data import Tokens
-from textvae.found import Found
 from textvae.seeds import child
 from textvae.text import tokenizer
 from textvae.text.lexicon import Lexicon
-from textvae.writer import STRENGTH, Writer
+from textvae.writing.conditions import Conditions
+from textvae.writing.found import Found
+from textvae.writing.writer import STRENGTH, Writer
 
 KINDS = ("must", "avoid", "max_words", "must, avoid", "avoid, max_words", "must, max_words", "must, avoid, max_words")
 FREQUENT = 500  # words of which one must be had

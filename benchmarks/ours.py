@@ -232,7 +232,7 @@ def _barred(tokens: Tokens, hidden: int, length: int) -> Any:
 def _writer(tokens: Tokens, network: Any) -> Any:
     from textvae.data import TrainedNetwork
     from textvae.nn.weights import gather
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
     return Writer(tokens.tokenizer, TrainedNetwork(network.kind, network.settings, gather(network)))
 

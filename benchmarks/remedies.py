@@ -59,9 +59,9 @@ def train(folder: str, variant: str, part: int, quick: bool) -> dict[str, Any]:
     """Train one network and measure it on test sentences; gives its settings, metrics, history and seconds."""
     from textvae import config, device, evaluate
     from textvae.data import Tokens
-    from textvae.model import Model
     from textvae.progress import Progress
     from textvae.stages import sequence_vae
+    from textvae.writing.model import Model
 
     device.use("auto")
     tokens = corpora.thinned(Tokens.load(Path(folder)), part, 40 if quick else 1000)

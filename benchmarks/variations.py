@@ -24,7 +24,7 @@ from textvae.seeds import child
 from textvae.text import tokenizer
 from textvae.text.language_model import KneserNey
 from textvae.text.lexicon import folded
-from textvae.writer import STRENGTH, TEMPERATURE, Writer
+from textvae.writing.writer import STRENGTH, TEMPERATURE, Writer
 
 EACH = 5  # variations of a source
 SEED = 1

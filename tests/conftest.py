@@ -9,7 +9,7 @@ from fake_stages import Fakes, Judge, folder_of_posts, tiny
 from textvae import runs
 from textvae.evaluate import gate
 from textvae.store import Store
-from textvae.writer import Writer
+from textvae.writing.writer import Writer
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def writer(*, texts=TEXTS, level="word", **settings):
     from textvae import nn
     from textvae.nn.weights import gather
     from textvae.text import tokenizer
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
     words = tokenizer.train(texts, level=level, vocabulary=300)
     network = nn.NETWORKS["sequence_vae"](**{"vocabulary": words.size, "embedding": 8, "hidden": 8, "latent": 3,

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from textvae import frames
-from textvae.augment import VARIED_FROM, augment
-from textvae.conditions import Conditions
 from textvae.errors import InputError
-from textvae.found import Variation
-from textvae.model import Model
+from textvae.writing import frames
+from textvae.writing.augment import VARIED_FROM, augment
+from textvae.writing.conditions import Conditions
+from textvae.writing.found import Variation
+from textvae.writing.model import Model
 
 
 class Scripted:

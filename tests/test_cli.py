@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from textvae.cli import bars, console, highlights, write
 from textvae.errors import InputError
-from textvae.found import Found, Variation
 from textvae.planning import STAGES
 from textvae.store import Store
+from textvae.writing.found import Found, Variation
 
 SHELL = (sys.executable, "-m", "textvae.cli")
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from textvae import evaluate, metrics
-from textvae.conditions import Conditions
 from textvae.config import EvaluationConfig
 from textvae.constraints import Region
 from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
@@ -21,7 +20,8 @@ from textvae.progress import Progress
 from textvae.stages import evaluation
 from textvae.text import tokenizer
 from textvae.text.language_model import KneserNey
-from textvae.writer import ANY
+from textvae.writing.conditions import Conditions
+from textvae.writing.writer import ANY
 
 CONFIG = EvaluationConfig(sequences=0, iw_samples=4, iw_sequences=0, samples=8, variations=2, sources=3, shown=4)
 TRAIN = ["the cat sat on the mat today", "a dog ran in the park today", "the bird sang in a tree alone",
@@ -410,7 +410,7 @@ def trained() -> TrainedNetwork:
 def run(trained: TrainedNetwork, tokens: Tokens, folder: Path, seed: int = 1) -> Evaluation:
     from textvae import nn
     from textvae.nn.weights import gather
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
     network = nn.NETWORKS["language_model"](vocabulary=WORDS.size, embedding=4, hidden=6, seed=1)
     lm = TrainedNetwork("language_model", dict(network.settings), gather(network))

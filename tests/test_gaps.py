@@ -7,9 +7,9 @@ from networks import TEXTS
 
 from textvae.data import TrainedNetwork
 from textvae.errors import InputError, TextvaeError
-from textvae.gaps import LONGEST, complete
 from textvae.text import tokenizer
-from textvae.writer import Writer
+from textvae.writing.gaps import LONGEST, complete
+from textvae.writing.writer import Writer
 
 
 def test_what_is_given_stays_and_gaps_are_filled(writer):

@@ -24,7 +24,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": {"errors", "data"},
     "metrics": set(),
     "classifier": set(),
-    "frames": {"data", "errors", "readers"},
     "plots": set(),
     "nn": BASE,
     "decoding": {"nn", *BASE},
@@ -32,21 +31,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distribution": {"device", "nn", "workers", *BASE},
     "journal": {"progress"},
     "constraints": {"config", "data", "errors", "text"},
-    "labels": {"classifier", "constraints", "data", "errors", "seeds", "text"},
-    "found": set(),
-    "conditions": {"decoding", "errors", "text"},
-    "moves": {"decoding"},
-    "ranking": {"decoding", "text"},
-    "model": {"constraints", "data", "decoding", "nn", "text", *BASE},
-    "writer": {"conditions", "constraints", "data", "decoding", "found", "labels", "model",
-              "moves", "ranking", "text", *BASE},
-    "prose": {"errors", "readers", "text"},
-    "rewrite": {"found", "prose", "writer", *BASE},
-    "gaps": {"decoding", "found", "moves", "writer", *BASE},
-    "augment": {"classifier", "conditions", "data", "found", "readers", "writer", *BASE},
+    "writing": {"classifier", "constraints", "data", "decoding", "nn", "readers", "text", *BASE},
 }
-MAY_IMPORT["evaluate"] = {"classifier", "conditions", "config", "constraints", "data", "decoding", "metrics", "nn",
-                          "model", "plots", "text", "writer", *BASE}
+MAY_IMPORT["evaluate"] = {"classifier", "config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text",
+                          "writing", *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
 MAY_IMPORT |= {
     "manifests": {"errors"},
@@ -67,7 +55,7 @@ MAY_IMPORT |= {
     "formats": {"config", "data", "manifests", "nn", "planning", "runs", "store", "text", *BASE},
     "sharing": {"catalogue", "config", "data", "manifests", "planning", "runs", "store", "text", *BASE},
     "tracking": {"data", "formats", "manifests", "planning", "runs", "sharing", "store", *BASE},
-    "__init__": {"device", "runs", "store", "writer", *BASE},
+    "__init__": {"device", "runs", "store", "writing", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself
 # These modules are slow to import or large; numpy is allowed everywhere but in the command line.

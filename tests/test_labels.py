@@ -6,14 +6,14 @@ import networks
 import numpy as np
 import pytest
 
-from textvae.conditions import Conditions
 from textvae.data import TrainedNetwork
 from textvae.errors import TextvaeError
-from textvae.gaps import complete
-from textvae.labels import Labels
 from textvae.nn.weights import gather
 from textvae.text import tokenizer
-from textvae.writer import Writer
+from textvae.writing.conditions import Conditions
+from textvae.writing.gaps import complete
+from textvae.writing.labels import Labels
+from textvae.writing.writer import Writer
 
 GOOD = ["a good cat sat on the mat", "the dog had a good day", "good food and a good cat", "the good old tree"]
 BAD = ["a bad cat sat on the mat", "the dog had a bad day", "bad food and a bad cat", "the bad old tree"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae import moves
 from textvae.decoding import END, Sampling
+from textvae.writing import moves
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

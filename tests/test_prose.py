@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae import prose
 from textvae.errors import InputError
+from textvae.writing import prose
 
 BLOGS = Path("/work/shared/data/blogs")
 POST = """---

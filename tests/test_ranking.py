@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from textvae.ranking import Candidate, best
+from textvae.writing.ranking import Candidate, best
 
 
 def candidate(text, log_prob=-1.0, seam=2.0, flaws=0):

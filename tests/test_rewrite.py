@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from textvae import prose
 from textvae.errors import InputError
-from textvae.rewrite import rewrite
+from textvae.writing import prose
+from textvae.writing.rewrite import rewrite
 
 POST = "# A post\r\n\r\nThe cat sat on the mat. A dog ran far away from home!\r\n\r\nThe bird sang in the old tree.\r\n"
 SENTENCES = [own.text for own in prose.find(POST, markdown=True)]

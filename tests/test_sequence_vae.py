@@ -12,7 +12,7 @@ from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork, WordV
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
-from textvae.writer import Writer
+from textvae.writing.writer import Writer
 
 NEAR = ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0)
 FAR = ConstraintConfig(name="away", keyword="dog", kind="far", threshold=9.0, weight=1.0, applies_to="all")

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import TEXTS
 
-from textvae.conditions import Conditions
 from textvae.constraints import Region, move_inside
 from textvae.errors import InputError, TextvaeError
 from textvae.text.lexicon import Lexicon, repeated
+from textvae.writing.conditions import Conditions
 
 
 def test_variations_differ_from_the_source_and_from_each_other(writer):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
 __all__ = ["open"]
 
@@ -32,7 +32,7 @@ def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "
     from textvae import device as devices
     from textvae import runs
     from textvae.store import Store
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
     folder = Path(path)
     store = Store(folder.parent, folder.name)

@@ -128,7 +128,7 @@ def complete(pipeline: str, text: str, count: int, judged: tuple[str, ...], temp
         textvae complete quickstart "The ___ said the talks would ___ on." -n 3
     """
     from textvae.cli.console import say, say_json, tell
-    from textvae.gaps import complete as fill
+    from textvae.writing.gaps import complete as fill
 
     writer = opened(pipeline, store, run, device)
     found = fill(writer, text, count, seed=seed, temperature=temperature, judged=judged)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
 
 def opened(pipeline: str, store: Path, run: int | None, device: str) -> "Writer":

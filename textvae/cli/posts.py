@@ -14,8 +14,8 @@ import click
 from textvae.cli.console import as_json, clean, say, tell
 
 if TYPE_CHECKING:
-    from textvae.rewrite import Rewritten
-    from textvae.writer import Writer
+    from textvae.writing.rewrite import Rewritten
+    from textvae.writing.writer import Writer
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -55,11 +55,11 @@ def vary_file(writer: "Writer", file: Path, *, output: Path | None, page: Path |
         page: Where a page that shows the changes goes.
         diff: Print the changes.
         lines: Print the variations as JSON, one a line.
-        asked: What ``textvae.rewrite.rewrite`` takes.
+        asked: What ``textvae.writing.rewrite.rewrite`` takes.
     """
     from textvae.cli.bars import watcher
     from textvae.cli.given import writable
-    from textvae.rewrite import rewrite
+    from textvae.writing.rewrite import rewrite
 
     for path in filter(None, (output, page)):
         writable(path)

@@ -39,11 +39,11 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     Example:
         textvae augment quickstart rows.csv --text text --label mood -n 2 -o more.csv
     """
-    from textvae import frames
-    from textvae.augment import augment as enlarge
     from textvae.cli.bars import watcher
     from textvae.cli.console import say, say_json, tell
     from textvae.cli.given import opened, writable
+    from textvae.writing import frames
+    from textvae.writing.augment import augment as enlarge
 
     writable(output)
     names = tuple(columns.split(",")) if columns else ()

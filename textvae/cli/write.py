@@ -12,9 +12,9 @@ from textvae.cli import options
 from textvae.cli.given import opened, texts
 
 if TYPE_CHECKING:
-    from textvae.conditions import Conditions
-    from textvae.found import Variation
-    from textvae.writer import Writer
+    from textvae.writing.conditions import Conditions
+    from textvae.writing.found import Variation
+    from textvae.writing.writer import Writer
 
 
 @click.command()
@@ -202,7 +202,7 @@ def _conditions(constraints: tuple[str, ...], must: tuple[str, ...], avoid: tupl
                 near: tuple[str, ...], far: tuple[str, ...], distance: float | None, judged: tuple[str, ...]
                 ) -> "Conditions":
     """What was asked of every text, checked before a model is loaded."""
-    from textvae.conditions import Conditions
+    from textvae.writing.conditions import Conditions
 
     if distance and not (near or far):
         raise click.UsageError("--distance goes with --near or --far")

@@ -7,9 +7,9 @@ import numpy as np
 
 from textvae import metrics
 from textvae.classifier import Classifier
-from textvae.conditions import Conditions
 from textvae.constraints import keyed, members
 from textvae.evaluate.subject import Metrics, Subject, entry
+from textvae.writing.conditions import Conditions
 
 MOST = 50_000  # training texts of the classifier: more change its accuracy by less than a point
 

@@ -12,10 +12,10 @@ from textvae.data import SPLITS, UNKNOWN, Check, Post, Tokens, TrainedNetwork
 from textvae.evaluate.information import information
 from textvae.evaluate.likelihood import iw_nll
 from textvae.evaluate.subject import Subject
-from textvae.model import Model
 from textvae.seeds import child
 from textvae.text import sentences
 from textvae.text import tokenizer as tokenizers
+from textvae.writing.model import Model
 
 FEWEST = 2  # held-out posts with text that a comparison needs: an interval over one says nothing
 

@@ -37,7 +37,7 @@ class Subject:
     Args:
         config: How much is measured.
         tokens: Every sequence with its split.
-        writer: ``textvae.writer.Writer`` of the sequence VAE, or what has its methods.
+        writer: ``textvae.writing.writer.Writer`` of the sequence VAE, or what has its methods.
         seed: Parent of every seed used.
     """
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from textvae import metrics
-from textvae.conditions import Conditions
 from textvae.evaluate.fluency import DEFINITION, Judge
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
+from textvae.writing.conditions import Conditions
 
 Groups = list[list[str]]
 

@@ -54,7 +54,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         report says so, and shows samples only.
     """
     from textvae.text.lexicon import Lexicon
-    from textvae.writer import Writer
+    from textvae.writing.writer import Writer
 
     # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts.
     writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens))
@@ -96,8 +96,8 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
 
 def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: TrainedNetwork) -> Metrics:
     """The language model and the autoencoder of the sequence VAE's size, on the same test sequences."""
-    from textvae.model import Model
     from textvae.stages import word_transformer as stage
+    from textvae.writing.model import Model
 
     found: Metrics = {}
     over, seed = f"over the same {len(subject.rows):,} test sequences", subject.child("bootstrap")

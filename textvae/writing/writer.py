@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from textvae import moves, ranking
-from textvae.conditions import Conditions
 from textvae.constraints import Region, move_inside
 from textvae.data import SPECIAL, UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
-from textvae.found import Found, Variation
-from textvae.labels import Labels
-from textvae.model import Model
-from textvae.ranking import Candidate
 from textvae.seeds import child
 from textvae.text.lexicon import WORD, Lexicon, folded, repeated
 from textvae.text.sentences import ended
+from textvae.writing import moves, ranking
+from textvae.writing.conditions import Conditions
+from textvae.writing.found import Found, Variation
+from textvae.writing.labels import Labels
+from textvae.writing.model import Model
+from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.35, 0.6
 CANDIDATES = 8  # drawn for each variation wanted
@@ -77,10 +77,10 @@ class Writer(Model):
 
         Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
         source's words are given, what must be had is given as well, and the decoder chooses what stands between; the
-        others are decoded freely (see ``textvae.moves``). A given word that the vocabulary lacks, such as a name, stays
+        others are decoded freely (see ``moves``). A given word that the vocabulary lacks, such as a name, stays
         as it is written. What equals the source or another candidate, or does not end as a sentence where the source
         does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words and invent
-        none, and of these the fluent ones that are close to the source and unlike each other (see ``textvae.ranking``).
+        none, and of these the fluent ones that are close to the source and unlike each other (see ``ranking``).
         Where too few are left, latents are drawn from further away and deeper inside the regions asked for, and the
         decoder is led harder to the words that it must have.
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from textvae import moves
 from textvae.decoding import Sampling
 from textvae.errors import InputError, TextvaeError
-from textvae.found import Found, Variation
 from textvae.seeds import child
-from textvae.writer import AGAIN, CANDIDATES, TEMPERATURE, Writer
+from textvae.writing import moves
+from textvae.writing.found import Found, Variation
+from textvae.writing.writer import AGAIN, CANDIDATES, TEMPERATURE, Writer
 
 GAP = re.compile(r"_{3,}")
 LONGEST = 4  # tokens of a gap: a word in pieces, or a few short words

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from textvae import prose
 from textvae.errors import InputError
-from textvae.found import Variation
 from textvae.progress import Progress
-from textvae.prose import Sentence
 from textvae.seeds import child
-from textvae.writer import Writer
+from textvae.writing import prose
+from textvae.writing.found import Variation
+from textvae.writing.prose import Sentence
+from textvae.writing.writer import Writer
 
 CHOICE = 3  # variations written of each sentence, of which the best is taken
 BATCH = 8  # sentences between two moves of the progress bar
@@ -49,9 +49,9 @@ def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: boo
     Args:
         writer: Whose model writes.
         post: The file's text, with line ends of any kind.
-        share: Of the sentences of prose, see ``textvae.prose.find``: from 0 to 1, one sentence at least.
+        share: Of the sentences of prose, see ``textvae.writing.prose.find``: from 0 to 1, one sentence at least.
         seed: The same seed varies the same sentences in the same way.
-        markdown, headings: See ``textvae.prose.find``.
+        markdown, headings: See ``textvae.writing.prose.find``.
         progress: Who watches.
         asked: What else ``Writer.vary_many`` takes.
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from textvae.classifier import Classifier
-from textvae.conditions import Conditions
 from textvae.data import Rejected
 from textvae.errors import InputError
-from textvae.found import Variation
 from textvae.progress import Progress
 from textvae.readers.records import Columns, Ids, to_post
 from textvae.seeds import child
-from textvae.writer import Writer
+from textvae.writing.conditions import Conditions
+from textvae.writing.found import Variation
+from textvae.writing.writer import Writer
 
 if TYPE_CHECKING:
     import pandas as pd
