@@ -47,8 +47,8 @@ temperature = click.option("--temperature", type=click.FloatRange(min=0.0), meta
 sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
                        default="nucleus", show_default=True, help="How the next token is chosen.")
 constraint = click.option("--constraint", "constraints", metavar="NAME", multiple=True,
-                          help="Only texts inside this constraint's region, and of the label that defines it if one does; "
-                               "may be repeated.")
+                          help="Only texts inside this constraint's region, and of the label that defines it, if "
+                               "one does; may be repeated.")
 near = click.option("--near", metavar="TEXT", multiple=True,
                     help="Only texts within --distance of this one in the latent space; may be repeated.")
 far = click.option("--far", metavar="TEXT", multiple=True,
