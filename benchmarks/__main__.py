@@ -76,9 +76,10 @@ def main() -> None:
             measured(name, given.quick, None if given.name == "all" else given.out)
         if given.name == "table" or (given.name == "all" and not given.quick):
             page.PAGE.write_text(page.text(), encoding="utf-8")
-            page.TRAINING.write_text(page.training(page.TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
-            page.VARIATIONS.write_text(page.variations(page.VARIATIONS.read_text(encoding="utf-8")), encoding="utf-8")
-            print(page.PAGE, page.TRAINING, page.VARIATIONS, sep="\n")
+            print(page.PAGE)
+            for path, tables in page.TABLES.items():
+                path.write_text(tables(path.read_text(encoding="utf-8")), encoding="utf-8")
+                print(path)
     except TextvaeError as error:
         sys.exit(f"error: {error}")
 

@@ -1,4 +1,4 @@
-"""docs/performance.md and the tables of docs/training.md, written from the results' files and nothing else."""
+"""docs/performance.md and the tables of other pages, written from the results' files and nothing else."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,11 @@ PAGE = ROOT / "docs" / "performance.md"
 TRAINING = ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- measured: python -m benchmarks table -->\n", "<!-- end -->\n"
 VARIATIONS = ROOT / "docs" / "variations.md"
+RETRAINING = ROOT / "docs" / "retraining.md"
 BEGIN_CONDITIONS = "<!-- conditions: python -m benchmarks table -->\n"
 BEGIN_AUGMENTATION = "<!-- augmentation: python -m benchmarks table -->\n"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
+BARE = "python -c pass"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
             "lm_ppl": "PPL of a language model of the same size", "real_forward_ppl": "PPL of Kneser-Ney trigrams",
@@ -80,6 +82,69 @@ def variations(page: str, results: Path = RESULTS) -> str:
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{name}-*.json"))]
         page = _between(page, begin, [line for own in found for line in lines(own)])
     return page
+
+
+def retraining(page: str, results: Path = RESULTS) -> str:
+    """docs/retraining.md with new tables between their marks.
+
+    Args:
+        page: The page as it is.
+        results: Folder of the files that ``benchmarks/retraining.py`` wrote; what is not there is left out.
+    """
+    lines = []
+    for name, told in (("idle", _idle), ("screening", _screening), ("kills", _kills), ("year", _year)):
+        path = results / f"retraining-{name}.json"
+        if path.exists():
+            record = json.loads(path.read_text(encoding="utf-8"))
+            lines += [*told(record), "\n", f"{machine(record)}\n", "\n"]
+    return _between(page, BEGIN, lines)
+
+
+def _idle(record: dict[str, Any]) -> list[str]:
+    seconds = record["median_seconds"]
+    rows = [("", "seconds", f"more than `{BARE}`")]
+    rows += [(f"`{name}`", number(took), "" if name == BARE else number(took - seconds[BARE]))
+             for name, took in seconds.items()]
+    return [f"**Nothing to do**: {record['posts']:,} unchanged posts, {record['runs']} runs; medians of "
+            f"{len(record['all'][BARE])} turns.\n", "\n", *_table(rows)]
+
+
+def _screening(record: dict[str, Any]) -> list[str]:
+    rows = [("posts of", "posts", "times the usual bits: 5%, median, 95%", "strange")]
+    rows += [(name, f"{own['posts']:,}", ", ".join(number(own[part]) for part in ("low", "median", "high")),
+              f"{own['strange']:,}") for name, own in record["groups"].items()]
+    return [f"**Posts that do not belong**: beside 18F's, strange from {record['line']:g} times the usual bits a "
+            "character on.\n", "\n", *_table(rows)]
+
+
+def _kills(record: dict[str, Any]) -> list[str]:
+    stages = ", ".join(f"{count} in {stage}" for stage, count in record["stages"].items())
+    same = "the same, bit for bit" if record["same_artefacts"] else "not the same"
+    return [f"**Killed at random times**: {record['kills']} kills ({stages}) in {record['retrainings']} retrainings; "
+            f"what came of them is {same} as without a kill. A reader beside them read {record['readings']:,} times "
+            f"what was promoted, and {len(record['not_whole'])} times not all of it was there.\n"]
+
+
+def _year(record: dict[str, Any]) -> list[str]:
+    weeks = record["weeks"]
+    promoted = [own for own in weeks if own["result"] == "promoted"]
+    bounds = [next(check for check in own["gate"] if check["name"] == "iw_nll") for own in promoted]
+    lines = [f"**{len(weeks)} weeks of 18F's posts**: {len(promoted)} runs promoted, held-out IW-NLL "
+             f"{number(bounds[0]['before'])} before the first of them and {number(bounds[-1]['after'])} after the "
+             f"last; at most {max(own['after'] / own['before'] - 1 for own in bounds):+.2%} from one to the next. The "
+             f"store had {max(own['bytes'] for own in weeks) / 2**20:.0f} MiB at most.\n", "\n"]
+    rows = [("week", "what came", "result", "why")]
+    rows += [(str(own["week"]), "a bad batch" if own["bad"] else "posts", own["result"], own["why"])
+             for own in weeks if own["bad"] or own["result"] != "promoted"]
+    compared = [("week", "best loss from scratch, in epochs", "epochs until as good from the promoted weights")]
+    compared += [(str(own["week"]), f"{number(min(own['cold']))}, {len(own['cold'])}", _epochs(own))
+                 for own in weeks if own.get("cold") and own["history"]]
+    return [*lines, *_table(rows), "\n", *_table(compared)]
+
+
+def _epochs(week: dict[str, Any]) -> str:
+    reached = [epoch for epoch, loss in enumerate(week["history"], start=1) if loss <= min(week["cold"])]
+    return str(reached[0]) if reached else f"not in {len(week['history'])}: {number(min(week['history']))}"
 
 
 def _conditions(record: dict[str, Any]) -> list[str]:
@@ -227,3 +292,7 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{float(f'{value:.4g}'):,.0f}"
     return f"{value:.4g}"
+
+
+# Page -> what puts new tables into it.
+TABLES = {TRAINING: training, VARIATIONS: variations, RETRAINING: retraining}

@@ -178,10 +178,10 @@ def test_the_small_yardsticks_are_as_large_as_ours(kind):
 def test_the_page_is_fresh_and_says_only_what_was_measured():
     written = page.PAGE.read_text(encoding="utf-8")
     assert written == page.text(), "docs/performance.md is stale: python -m benchmarks table"
-    training = page.TRAINING.read_text(encoding="utf-8")
-    assert training == page.training(training), "docs/training.md is stale: python -m benchmarks table"
-    varied = page.VARIATIONS.read_text(encoding="utf-8")
-    assert varied == page.variations(varied), "docs/variations.md is stale: python -m benchmarks table"
+    for path, tables in page.TABLES.items():
+        own = path.read_text(encoding="utf-8")
+        assert own == tables(own), f"{path} is stale: python -m benchmarks table"
+    training, varied = (path.read_text(encoding="utf-8") for path in (page.TRAINING, page.VARIATIONS))
     assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 3 and "n-gram refill" in varied
     assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
@@ -230,6 +230,23 @@ def test_augmentation_is_measured_on_texts_that_were_not_learnt_from():
     assert predicted == ["+", "-"] and augmentation.scored(predicted, ["+", "+"])["accuracy"] == 0.5
     draws = [{"none": {"accuracy": 0.5}, "more": {"accuracy": 0.5 + gain}} for gain in (0.1, 0.3)]
     assert augmentation.summed(draws)["more"]["accuracy"]["gain"]["value"] == pytest.approx(0.2)
+
+
+def test_the_table_of_a_year(tmp_path):
+    bound = {"name": "iw_nll", "before": 100.0, "after": 101.0}
+    weeks = [{"week": 1, "bad": False, "result": "promoted", "why": "", "bytes": 2**20, "gate": [bound],
+              "history": [104.0, 102.0, 101.0], "cold": [110.0, 105.0, 102.0, 103.0]},
+             {"week": 2, "bad": True, "result": "not promoted", "why": "strange", "bytes": 2**21, "gate": [],
+              "history": []},
+             {"week": 3, "bad": False, "result": "promoted", "why": "", "bytes": 2**20,
+              "gate": [{**bound, "before": 101.0, "after": 99.0}], "history": [104.0], "cold": [103.0]}]
+    record = {"weeks": weeks, "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {}}}
+    (tmp_path / "retraining-year.json").write_text(json.dumps(record))
+    new = page.retraining(f"Before.\n{page.BEGIN}{page.END}", tmp_path)
+    assert ("**3 weeks of 18F's posts**: 2 runs promoted, held-out IW-NLL 100 before the first of them and 99 after "
+            "the last; at most +1.00% from one to the next. The store had 2 MiB at most.") in new
+    assert "| 2 | a bad batch | not promoted | strange |" in new and "| 1 | 102, 4 | 2 |" in new
+    assert "| 3 | 103, 1 | not in 1: 104 |" in new and page.retraining(new, tmp_path) == new
 
 
 def test_the_table_of_remedies(tmp_path):
