@@ -202,7 +202,7 @@ def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str,
         said = reader.communicate()[0].splitlines()
     ends = [[(run.held, [fact["content"] for fact in run.stages.values()]) for run in
              runs.records(Store(site / "models", "blog"))] for site in sites.values()]
-    return {"kills": killed, "stages": stages, "retrainings": steps + 1, "runs": len(ends[0]),
+    return {"kills": killed, "longest": longest, "stages": stages, "retrainings": steps + 1, "runs": len(ends[0]),
             "same_artefacts": ends[0] == ends[1], "readings": sum(line == "whole" for line in said),
             "not_whole": [line for line in said if line != "whole"]}
 
@@ -291,6 +291,7 @@ def main() -> None:
     parser.add_argument("name", choices=("screening", "idle", "year", "kills"))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--steps", type=int, default=STEPS, help="retrainings after the first that are killed")
+    parser.add_argument("--longest", type=float, default=LONGEST, help="seconds until a kill, at most")
     parser.add_argument("--weeks", type=int, default=52, help="of the year")
     given = parser.parse_args()
     head = {"name": given.name, "machine": describe()}
@@ -299,7 +300,7 @@ def main() -> None:
         records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
                    "year": lambda: year_of_18f(folder, given.weeks),
                    "kills": lambda: [kills(folder, posts("jekyll"), given.kills, given.steps,
-                                           TINY.replace("jit = false", "jit = true"))]}[given.name]()
+                                           TINY.replace("jit = false", "jit = true"), given.longest)]}[given.name]()
         for record in records:
             path = of_run.written(f"retraining-{given.name}", {**head, **record})
     print(path)
