@@ -81,7 +81,7 @@ def test_verify_names_what_is_wrong(three: Store):
     assert problems == [f"latents/{key}/mean.npy: is damaged: 1 bytes instead of {size}",
                         "runs/0002.json: is damaged: its contents changed since it was written",
                         f"runs/0003.json: needs latents/{gone}, which is gone",
-                        "current: blog has no run 7"]
+                        "current: names a run that cannot be read: blog has no run 7"]
 
 
 def test_nothing_to_verify_is_told(store: Store):

@@ -204,6 +204,7 @@ def current(store: Store) -> Run | None:
         StoreError: The pointer or the record is damaged.
     """
     path, before = store.folder / "current", ""
+    remedy = f"set it anew with: textvae promote {store.pipeline} RUN"
     while True:
         try:
             text = path.read_text(encoding="utf-8")
@@ -212,12 +213,10 @@ def current(store: Store) -> Run | None:
             return None
         except StoreError as error:
             if text == before:
-                raise StoreError(f"{path}: {error.message}", f"set it anew with: textvae promote {store.pipeline} RUN"
-                                 ) from error
+                raise StoreError(f"{path} names a run that cannot be read: {error.message}", remedy) from error
             before = text  # unless another run became current just now, and this one was pruned: once more
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: it must hold the number of a run",
-                             f"set it anew with: textvae promote {store.pipeline} RUN") from error
+            raise StoreError(f"{path} is damaged: it must hold the number of a run", remedy) from error
 
 
 def latest(store: Store) -> Run | None:
