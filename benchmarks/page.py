@@ -28,7 +28,8 @@ MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a 
             "variation_ppl": "trigrams' PPL of variations", "source_ppl": "... of their sources"}
 TITLES = {"training": "Training the sequence VAE", "sampling": "Writing", "likelihood": "Likelihood",
           "networks": "The other networks", "word_vectors": "Word vectors", "startup": "Start-up",
-          "recipe": "A whole recipe", "convergence": "Convergence", "scaling": "Growth with corpus and vocabulary"}
+          "recipe": "A whole recipe", "convergence": "Convergence", "scaling": "Growth with corpus and vocabulary",
+          "reading": "Reading and cutting posts"}
 HEAD = """\
 # Performance
 
