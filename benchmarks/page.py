@@ -119,9 +119,10 @@ def _screening(record: dict[str, Any]) -> list[str]:
 
 
 def _kills(record: dict[str, Any]) -> list[str]:
-    stages = ", ".join(f"{count} in {stage}" for stage, count in record["stages"].items())
+    stages = ", ".join(f"{count} in {stage}" for stage, count in record.get("killed_in", {}).items())
     same = "the same, bit for bit" if record["same_artefacts"] else "not the same"
-    return [f"**Killed at random times**: {record['kills']} kills ({stages}) in {record['retrainings']} retrainings; "
+    return [f"**Killed at random times**: {record['kills']} kills{f' ({stages})' if stages else ''} in "
+            f"{record['retrainings']} retrainings; "
             f"what came of them is {same} as without a kill. A reader beside them read {record['readings']:,} times "
             f"what was promoted, and {len(record['not_whole'])} times not all of it was there.\n"]
 

@@ -202,7 +202,7 @@ def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str,
         said = reader.communicate()[0].splitlines()
     ends = [[(run.held, [fact["content"] for fact in run.stages.values()]) for run in
              runs.records(Store(site / "models", "blog"))] for site in sites.values()]
-    return {"kills": killed, "longest": longest, "stages": stages, "retrainings": steps + 1, "runs": len(ends[0]),
+    return {"kills": killed, "longest": longest, "killed_in": stages, "retrainings": steps + 1, "runs": len(ends[0]),
             "same_artefacts": ends[0] == ends[1], "readings": sum(line == "whole" for line in said),
             "not_whole": [line for line in said if line != "whole"]}
 
@@ -239,7 +239,21 @@ def _until(folder: Path, allowed: float | None) -> str | None:
         process.kill()
         process.communicate()
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    return next((row.name for line in reversed(lines) for row in STAGES if f" {row.name}" in line), "start")
+    return reached(lines)
+
+
+def reached(log: list[str]) -> str:
+    """The stage that the last line of a log with a stage's name at its beginning tells of.
+
+    Example:
+        >>> reached(["2026-11-22 03:02:14,629 77 tokens: never run",
+        ...          "2026-11-22 03:02:14,629 77 evaluation: follows tokens and sequence_vae",
+        ...          "2026-11-22 03:02:14,700 77 reading: posts 5"])
+        'evaluation'
+    """
+    names = {row.name for row in STAGES}
+    told = [line.split()[3].rstrip(":") for line in log if len(line.split()) > 3]
+    return next((name for name in reversed(told) if name in names), "start")
 
 
 def _cold(folder: Path) -> list[float]:
