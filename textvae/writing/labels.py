@@ -42,17 +42,20 @@ class Labels:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The labels of training posts."""
-        posts = np.unique(self._tokens.post[self._tokens.rows("train")])
-        return tuple(sorted({label for post in posts for label in self._tokens.post_labels[post]}))
+        return tuple(sorted(set().union(*self._owned)))
 
     @cached_property
     def telling(self) -> tuple[str, ...]:
         """Those that some training post with another label of the same key lacks, so that a classifier can be had."""
-        posts = np.unique(self._tokens.post[self._tokens.rows("train")])
-        owned = [set(self._tokens.post_labels[post]) for post in posts]
         return tuple(label for label in self.names
                      if any(label not in own and any(other.startswith(label.partition("=")[0] + "=") for other in own)
-                            for own in owned))
+                            for own in self._owned))
+
+    @cached_property
+    def _owned(self) -> list[set[str]]:
+        """The labels of each training post."""
+        posts = np.unique(self._tokens.post[self._tokens.rows("train")])
+        return [set(self._tokens.post_labels[post]) for post in posts]
 
     def holds(self, label: str, texts: Sequence[str]) -> np.ndarray:
         """Whether texts have a label: bool [texts]."""

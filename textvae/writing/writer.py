@@ -217,10 +217,11 @@ class Writer(Model):
 
     def judged_by(self, conditions: Conditions) -> tuple[str, ...]:
         """Labels that texts must be judged to have: those asked for, and those that near constraints stand for."""
-        names = self.known.telling if self.known else ()
         stood_for = [own["label"] for own in self.constraints
-                     if own["name"] in conditions.constraints and own["kind"] == "near" and own.get("label") in names]
-        return tuple(dict.fromkeys([*conditions.judged, *stood_for]))
+                     if own["name"] in conditions.constraints and own["kind"] == "near" and own.get("label")]
+        # Posts are gone through only where a constraint asks for a label.
+        known = [label for label in stood_for if self.known and label in self.known.telling]
+        return tuple(dict.fromkeys([*conditions.judged, *known]))
 
     def misjudged(self, labels: Sequence[str], texts: Sequence[str]) -> list[list[str]]:
         """Of each text the labels that a classifier does not take it to have, as a message calls them."""
