@@ -1,4 +1,7 @@
-"""Whether what makes training fast changes what an epoch teaches: the Penn Treebank after three epochs, three seeds."""
+"""Whether what makes training fast changes what an epoch teaches: the Penn Treebank after three epochs, three seeds.
+
+A measurement that was stopped goes on where it was.
+"""
 
 import dataclasses
 import json
@@ -13,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import corpora
+from benchmarks.machine import RESULTS
 from benchmarks.rows import brief, verdict
-from benchmarks.turns import alone
+from benchmarks.turns import alone, begun, measures
 
 METHOD = (
     "The stage `sequence_vae` on the Penn Treebank, hidden 256, embedding 256, z 32, 32 sentences a batch on average, "
@@ -33,14 +37,14 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     Yields:
         After each training the record so far.
     """
-    folder = corpora.ptb(scratch / "ptb")
-    runs: list[dict[str, Any]] = []
-    for seed in SEEDS[:1] if quick else SEEDS:
-        for variant in VARIANTS:
-            given = {"folder": str(folder), "variant": variant, "seed": seed, "epochs": 1 if quick else 3,
-                     "part": 60 if quick else 1}
-            runs.append(alone("benchmarks.convergence", given))
-            yield {"method": METHOD, "rows": list(_rows(runs)), "runs": runs}
+    folder, head = corpora.ptb(scratch / "ptb"), measures(METHOD)
+    wanted = [(seed, variant) for seed in (SEEDS[:1] if quick else SEEDS) for variant in VARIANTS]
+    runs = [] if quick else begun(RESULTS / "convergence.json", head, "runs", len(wanted))
+    for seed, variant in wanted[len(runs):]:
+        given = {"folder": str(folder), "variant": variant, "seed": seed, "epochs": 1 if quick else 3,
+                 "part": 60 if quick else 1}
+        runs.append(alone("benchmarks.convergence", given))
+        yield {**head, "rows": list(_rows(runs)), "runs": runs}
 
 
 def _rows(runs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""What keeps z in use, and at what cost: a part of the Penn Treebank, the sequence VAE with one setting changed."""
+"""What keeps z in use, and at what cost: a part of the Penn Treebank, the sequence VAE with one setting changed.
+
+A measurement that was stopped goes on where it was.
+"""
 
 import dataclasses
 import json
@@ -10,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks import corpora
-from benchmarks.turns import alone
+from benchmarks.machine import RESULTS
+from benchmarks.turns import alone, begun, measures
 
 SEED, PART, EPOCHS = 1, 6, 14
 BASE = {"vectors": "none", "embedding": 128, "hidden": 128, "latent": 32, "dropout": 0.5, "word_dropout": 0.0,
@@ -47,12 +51,13 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     Yields:
         After each the record so far; its ``remedies`` are the table of docs/training.md.
     """
-    folder = corpora.ptb(scratch / "ptb")
-    found: list[dict[str, Any]] = []
-    for variant in list(VARIANTS)[:2 if quick else None]:
+    folder, head = corpora.ptb(scratch / "ptb"), measures(METHOD)
+    wanted = list(VARIANTS)[:2 if quick else None]
+    found = [] if quick else begun(RESULTS / "remedies.json", head, "remedies", len(wanted))
+    for variant in wanted[len(found):]:
         given = {"folder": str(folder), "variant": variant, "part": 300 if quick else PART, "quick": quick}
         found.append(alone("benchmarks.remedies", given))
-        yield {"method": METHOD, "rows": [], "remedies": found}
+        yield {**head, "rows": [], "remedies": found}
 
 
 def train(folder: str, variant: str, part: int, quick: bool) -> dict[str, Any]:

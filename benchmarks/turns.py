@@ -18,6 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from textvae.planning import STAGES
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -109,6 +111,40 @@ def alone(module: str, given: dict[str, Any]) -> dict[str, Any]:
                           stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def measures(method: str) -> dict[str, Any]:
+    """What trainings of the sequence VAE must have in common for their numbers to stand in one table.
+
+    Args:
+        method: In words.
+
+    Returns:
+        ``method`` and ``stage_version``, which is raised whenever the stage's code makes something else.
+    """
+    return {"method": method, "stage_version": {row.name: row.version for row in STAGES}["sequence_vae"]}
+
+
+def begun(path: Path, head: dict[str, Any], part: str, wanted: int) -> list[dict[str, Any]]:
+    """The trainings of a measurement that was stopped, so that hours of them need not be had at once.
+
+    Args:
+        path: The measurement's file.
+        head: What its record must hold, from ``measures``.
+        part: Where in it the trainings stand.
+        wanted: How many there are of a whole one, which is measured anew.
+
+    Returns:
+        They, in the order in which they were made; none where the file is not there, whole, or of another method.
+
+    Example:
+        >>> begun(Path("nowhere.json"), {}, "runs", 9)
+        []
+    """
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    made: list[dict[str, Any]] = record.get(part, [])
+    same = all(record.get(name) == value for name, value in head.items())
+    return made if same and len(made) < wanted else []
 
 
 def spread(turns: Sequence[dict[str, float]]) -> dict[str, dict[str, Any]]:

@@ -51,6 +51,15 @@ def folder(tiny, tmp_path_factory):
     return str(path)
 
 
+def test_trainings_that_were_stopped_go_on_where_they_were(tmp_path):
+    path, head, made = tmp_path / "convergence.json", turns.measures("three epochs"), [{"seed": 1}, {"seed": 2}]
+    path.write_text(json.dumps({**head, "runs": made}))
+    assert turns.begun(path, head, "runs", 3) == made
+    assert turns.begun(path, head, "runs", 2) == []  # a whole one is measured anew
+    assert turns.begun(path, turns.measures("two epochs"), "runs", 3) == []
+    assert turns.begun(path, {**head, "stage_version": head["stage_version"] + 1}, "runs", 3) == []
+
+
 def test_subjects_take_turns_in_processes_of_their_own(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     subjects = [turns.Subject(str(start), "test_benchmarks:counting", {"start": start}) for start in (1, 10, 0)]
