@@ -29,7 +29,10 @@ def scripted(table: dict[int, dict[int, float]]):
         def first_state(self, z):
             return [z]
 
-        def step(self, ids, z, state):
+        def softmax_weights(self):
+            return None
+
+        def step(self, ids, z, state, weights):
             return ops.take(ops.log(ops.convert_to_tensor(probabilities)), ids, axis=0), state
 
     return Scripted()
@@ -157,21 +160,23 @@ def test_a_draw_goes_by_weight_across_blocks_and_never_to_nothing():
     assert np.abs(found / draws - expected).max() < 5 * np.sqrt(expected.max() / draws)
 
 
-@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.9, 1.0])
-def test_the_nucleus_is_that_of_a_full_sort(top_p):
-    from textvae.decoding import TRIES, nucleus
+@pytest.mark.parametrize("options", [{"sampler": "nucleus", "top_p": share} for share in (0.1, 0.5, 0.9, 1.0)]
+                         + [{"sampler": "top_k", "top_k": count} for count in (1, 5, 20, 400)], ids=str)
+def test_what_is_drawn_from_is_what_a_full_sort_leaves(options):
+    from textvae.decoding import SAMPLERS, TRIES
 
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, 400).astype(np.float32)
     probabilities = np.exp(logits) / np.exp(logits).sum()
     order = np.argsort(-probabilities)
     before = np.cumsum(probabilities[order]) - probabilities[order]
+    kept = order[:options["top_k"]] if "top_k" in options else order[before < options["top_p"]]
     expected = np.zeros(400)
-    expected[order[before < top_p]] = probabilities[order[before < top_p]]
-    expected /= expected.sum()
+    expected[kept] = probabilities[kept] / probabilities[kept].sum()
     draws = 20_000
-    chosen = np.asarray(nucleus(np.tile(logits, (draws, 1)), rng.random((draws, TRIES), np.float32),
-                                Sampling(temperature=1.0, top_p=top_p)))
+    uniform = rng.random((draws, TRIES), np.float32)
+    chosen = np.asarray(SAMPLERS[options["sampler"]](np.tile(logits, (draws, 1)), uniform,
+                                                     Sampling(temperature=1.0, **options)))
     found = np.bincount(chosen, minlength=400) / draws
     assert not found[expected == 0].any()
     # Five standard errors, and the one draw in a thousand that gives up and takes the likeliest.

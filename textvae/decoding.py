@@ -1,5 +1,6 @@
 """Write token ids from latents: greedy, temperature, top-k, nucleus and beam search, in one compiled loop each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ from textvae.errors import TextvaeError
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
 BLOCK = 128  # weights that are summed together before a draw looks at single ones
-# Draws of nucleus sampling before it takes the likeliest token: at top_p 0.1 one in 1,000 gets there, at 0.9 none.
+# Draws of nucleus and top-k sampling before they take the likeliest token: at top_p 0.1 one in 1,000 gets there, at
+# 0.9 none.
 TRIES = 8
 FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
 SMALLEST = 1e-37  # probability whose logarithm is still a number in float32
@@ -107,43 +109,58 @@ def temperature(logits: Any, uniform: Any, options: Sampling) -> Any:
 
 
 def top_k(logits: Any, uniform: Any, options: Sampling) -> Any:
-    """One of the k likeliest tokens, by its probability."""
+    """One of the k likeliest tokens, by its probability; what is as likely as the last of them counts among them."""
     from keras import ops
 
-    values, ids = ops.top_k(logits / options.temperature, min(options.top_k, logits.shape[-1]))
-    drawn = _draw(ops.exp(values - values[:, :1]), uniform[:, 0])
-    return ops.cast(ops.take_along_axis(ids, drawn[:, None], axis=-1)[:, 0], "int32")
+    def inside(weights: Any, own: Any) -> Any:
+        return ops.sum(ops.cast(weights > own, "int32"), axis=-1) < options.top_k
+
+    return _drawn_inside(ops.softmax(logits / options.temperature), uniform, inside)
 
 
 def nucleus(logits: Any, uniform: Any, options: Sampling) -> Any:
-    """One of the likeliest tokens that together hold ``top_p`` of the probability.
+    """One of the likeliest tokens that together hold ``top_p`` of the probability."""
+    from keras import ops
 
-    Nothing is sorted: a token is drawn from all, and stands where those above it hold less than ``top_p``. Otherwise
-    it is outside with all below it, and the next is drawn from those above.
+    def inside(weights: Any, own: Any) -> Any:
+        return ops.sum(ops.where(weights > own, weights, 0.0), axis=-1) < options.top_p
+
+    return _drawn_inside(ops.softmax(logits / options.temperature), uniform, inside)
+
+
+def _drawn_inside(weights: Any, uniform: Any, inside: Callable[[Any, Any], Any]) -> Any:
+    """Draw one of the likeliest tokens by its probability, without sorting them.
+
+    A token is drawn from all, and stands where it is one of them. Otherwise all below it are not either, and the next
+    is drawn from those above.
+
+    Args:
+        weights: Probabilities, float32 [batch, vocabulary].
+        uniform: float32 [batch, TRIES], a number for each draw.
+        inside: Takes ``weights`` and one weight of each row, [batch, 1]; says whether a token of it is one of them.
+
+    Returns:
+        int32 [batch].
     """
     from keras import ops
 
-    weights = ops.softmax(logits / options.temperature)
-
-    def judge(drawn: Any) -> tuple[Any, Any]:
-        own = ops.take_along_axis(weights, drawn[:, None], axis=-1)
-        above = ops.sum(ops.where(weights > own, weights, 0.0), axis=-1)
-        return above < options.top_p, own
+    def own_of(drawn: Any) -> Any:
+        return ops.take_along_axis(weights, drawn[:, None], axis=-1)
 
     def body(tries: Any, chosen: Any, settled: Any, floor: Any) -> tuple[Any, ...]:
         drawn = _draw(ops.where(weights > floor, weights, 0.0), ops.take(uniform, tries, axis=1))
-        inside, own = judge(drawn)
-        return (tries + 1, ops.where(settled, chosen, drawn), ops.logical_or(settled, inside),
+        own = own_of(drawn)
+        return (tries + 1, ops.where(settled, chosen, drawn), ops.logical_or(settled, inside(weights, own)),
                 ops.where(settled[:, None], floor, own))
 
     def more(tries: Any, chosen: Any, settled: Any, floor: Any) -> Any:
         return ops.logical_and(tries < TRIES, ops.logical_not(ops.all(settled)))
 
     first = _draw(weights, uniform[:, 0])
-    settled, floor = judge(first)
+    floor = own_of(first)
     one = ops.convert_to_tensor(1, dtype="int32")
-    _, chosen, settled, _ = ops.while_loop(more, body, (one, first, settled, floor))
-    return ops.where(settled, chosen, greedy(weights, uniform, options))
+    _, chosen, settled, _ = ops.while_loop(more, body, (one, first, inside(weights, floor), floor))
+    return ops.where(settled, chosen, ops.cast(ops.argmax(weights, axis=-1), "int32"))
 
 
 SAMPLERS = {"greedy": greedy, "temperature": temperature, "top_k": top_k, "nucleus": nucleus}
@@ -159,7 +176,8 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``first_state(z)`` and ``step(ids, z, state) -> logits, state``, as ``nn.SequenceVAE``.
+        network: Has ``first_state(z)``, ``softmax_weights()`` and ``step(ids, z, state, weights) -> logits, state``,
+            as ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
     """
 
@@ -220,7 +238,7 @@ class Decoder:
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
-        barred, wanted = inputs["barred"], inputs["wanted"]
+        barred, wanted, weights = inputs["barred"], inputs["wanted"], self.network.softmax_weights()
         pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
 
         def steer(logits: Any, ids: Any) -> Any:
@@ -230,7 +248,7 @@ class Decoder:
             return logits + barred + ops.matmul(ops.cast(missing, "float32"), pushed)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state))
+            logits, state = self.network.step(last, z, list(state), weights)
             led_logits = steer(logits, ids)
             if given:  # a text whose end is given has it nowhere else
                 own = ops.take(inputs["template"], t, axis=1)
@@ -261,14 +279,14 @@ class Decoder:
         z = ops.repeat(inputs["z"], beams, axis=0)
         count = ops.shape(inputs["z"])[0]
         places = ops.arange(steps, dtype="int32")
-        barred = inputs["barred"]
+        barred, weights = inputs["barred"], self.network.softmax_weights()
         vocabulary = barred.shape[0]
         # A finished beam goes on with PAD alone, at no cost, so that it competes as it is.
         only_pad = ops.where(ops.arange(vocabulary) == PAD, 0.0, -1e9)
         base = ops.arange(count)[:, None] * beams
 
         def body(t: Any, last: Any, done: Any, scores: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state))
+            logits, state = self.network.step(last, z, list(state), weights)
             gained = ops.where(done[:, None], only_pad, ops.log_softmax(logits, axis=-1) + barred)
             totals = ops.reshape(ops.reshape(scores, (-1, 1)) + gained, (count, beams * vocabulary))
             scores, flat = ops.top_k(totals, beams)
