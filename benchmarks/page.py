@@ -93,7 +93,8 @@ def retraining(page: str, results: Path = RESULTS) -> str:
         results: Folder of the files that ``benchmarks/retraining.py`` wrote; what is not there is left out.
     """
     lines = []
-    for name, told in (("idle", _idle), ("screening", _screening), ("kills", _kills), ("year", _year)):
+    for name, told in (("idle", _idle), ("screening", _screening), ("kills", _kills), ("stages", _kills),
+                       ("year", _year)):
         path = results / f"retraining-{name}.json"
         if path.exists():
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -121,7 +122,8 @@ def _screening(record: dict[str, Any]) -> list[str]:
 def _kills(record: dict[str, Any]) -> list[str]:
     stages = ", ".join(f"{count} in {stage}" for stage, count in record.get("killed_in", {}).items())
     same = "the same, bit for bit" if record["same_artefacts"] else "not the same"
-    return [f"**Killed at random times**: {record['kills']} kills{f' ({stages})' if stages else ''} in "
+    when = {"kills": "at random times", "stages": "as its stages begin"}[record["name"]]
+    return [f"**Killed {when}**: {record['kills']} kills{f' ({stages})' if stages else ''} in "
             f"{record['retrainings']} retrainings; "
             f"what came of them is {same} as without a kill. A reader beside them read {record['readings']:,} times "
             f"what was promoted, and {len(record['not_whole'])} times not all of it was there.\n"]

@@ -3,7 +3,8 @@
     python -m benchmarks.retraining screening    posts of other blogs and languages beside those of 18F
     python -m benchmarks.retraining idle         a retraining of 5,000 unchanged posts, and the list of ten runs
     python -m benchmarks.retraining year [--weeks 52]
-    python -m benchmarks.retraining kills [--kills 200] [--steps 12]
+    python -m benchmarks.retraining kills [--kills 200] [--steps 12]    at random times
+    python -m benchmarks.retraining stages       kills as each stage begins, also those that random times hardly hit
 
 Each writes benchmarks/results/retraining-<name>.json. The blogs are those of TEXTVAE_BLOGS (../shared/data/blogs).
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -161,17 +163,18 @@ def year(folder: Path, by_date: list[Post], weeks: int, bad: Mapping[int, Sequen
         yield {"weeks": found}
 
 
-def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str, longest: float = LONGEST
-          ) -> dict[str, Any]:
-    """Kill retrainings at random times until each is done, beside one that is never killed and while others read.
+def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str, longest: float = LONGEST,
+          aimed: Sequence[str] = ()) -> dict[str, Any]:
+    """Kill retrainings until each is done, beside one that is never killed and while others read.
 
     Args:
         folder: Where both sites go.
         own: Posts, of which the last come by three from retraining to retraining.
-        wanted: How many kills.
+        wanted: How many kills at random times.
         steps: Retrainings after the first.
         settings: Of the pipeline.
         longest: Seconds after which one is killed at the latest.
+        aimed: Stages that each retraining is killed in before those, as soon as its log tells of them.
 
     Returns:
         How many kills, in which stages, what readers saw that was not whole, and whether the artefacts are the same.
@@ -188,9 +191,12 @@ def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str,
             for site in sites.values():
                 _write(site, own[len(own) - 3 * steps:][3 * (step - 1):3 * step] if step else [])
             _textvae(sites["whole"], "retrain", "blog.toml")
+            aims = list(aimed)
             while True:
-                allowed = draw.uniform(0.0, longest) if killed < wanted else None
-                stage = _until(sites["killed"], allowed)
+                at = aims.pop(0) if aims else ""
+                # Of those that are aimed at, nobody knows how long one takes to get there.
+                allowed = None if at or killed >= wanted else draw.uniform(0.0, longest)
+                stage = _until(sites["killed"], allowed, at)
                 if stage is None:
                     break
                 killed += 1
@@ -225,21 +231,30 @@ while True:
 """
 
 
-def _until(folder: Path, allowed: float | None) -> str | None:
-    """Retrain, and kill it after so many seconds; gives the stage that it was at, None where it was done by then."""
+def _until(folder: Path, allowed: float | None, stage: str = "") -> str | None:
+    """Retrain, and kill it after so many seconds or in a stage; gives the one it was in, None where it was done."""
     log = folder / "models" / "blog" / "retrain.log"
-    process = subprocess.Popen(_words("retrain", "blog.toml"), cwd=folder, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    try:
-        said = process.communicate(timeout=allowed)[1]
-        if process.returncode not in (0, 10, 11):
-            raise TextvaeError(f"a retraining ended with {process.returncode}: {said[-500:]}")
-        return None
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    return reached(lines)
+    before = len(_lines(log))
+    with subprocess.Popen(_words("retrain", "blog.toml"), cwd=folder, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}) as process:
+        while stage and process.poll() is None and stage not in _told(_lines(log)[before:]):
+            time.sleep(0.002)
+        if stage:
+            process.kill()
+        try:
+            said = process.communicate(timeout=allowed)[1]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    if process.returncode == -signal.SIGKILL:
+        return reached(_lines(log))
+    if process.returncode not in (0, 10, 11):
+        raise TextvaeError(f"a retraining ended with {process.returncode}: {said[-500:]}")
+    return None
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
 
 def reached(log: list[str]) -> str:
@@ -251,9 +266,14 @@ def reached(log: list[str]) -> str:
         ...          "2026-11-22 03:02:14,700 77 reading: posts 5"])
         'evaluation'
     """
+    return (_told(log) or ["start"])[-1]
+
+
+def _told(log: list[str]) -> list[str]:
+    """The stages that lines of a log tell of at their beginning, in order."""
     names = {row.name for row in STAGES}
-    told = [line.split()[3].rstrip(":") for line in log if len(line.split()) > 3]
-    return next((name for name in reversed(told) if name in names), "start")
+    first = [line.split()[3].rstrip(":") for line in log if len(line.split()) > 3]
+    return [name for name in first if name in names]
 
 
 def _cold(folder: Path) -> list[float]:
@@ -302,19 +322,20 @@ def main() -> None:
     """Parse and measure."""
     parser = argparse.ArgumentParser(prog="benchmarks.retraining", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=("screening", "idle", "year", "kills"))
+    parser.add_argument("name", choices=("screening", "idle", "year", "kills", "stages"))
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--steps", type=int, default=STEPS, help="retrainings after the first that are killed")
     parser.add_argument("--longest", type=float, default=LONGEST, help="seconds until a kill, at most")
     parser.add_argument("--weeks", type=int, default=52, help="of the year")
     given = parser.parse_args()
-    head = {"name": given.name, "machine": describe()}
+    head, jitted = {"name": given.name, "machine": describe()}, TINY.replace("jit = false", "jit = true")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "site"
         records = {"screening": lambda: [screening()], "idle": lambda: [idle(folder)],
                    "year": lambda: year_of_18f(folder, given.weeks),
-                   "kills": lambda: [kills(folder, posts("jekyll"), given.kills, given.steps,
-                                           TINY.replace("jit = false", "jit = true"), given.longest)]}[given.name]()
+                   "kills": lambda: [kills(folder, posts("jekyll"), given.kills, given.steps, jitted, given.longest)],
+                   "stages": lambda: [kills(folder, posts("jekyll"), 0, 2, jitted,
+                                            aimed=[row.name for row in STAGES])]}[given.name]()
         for record in records:
             path = of_run.written(f"retraining-{given.name}", {**head, **record})
     print(path)
