@@ -184,6 +184,7 @@ def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str,
     for site in sites.values():
         _site(site, own[:len(own) - 3 * steps], settings)
     store, killed, seen = Store(sites["killed"] / "models", "blog"), 0, 0
+    left = wanted
     stages: dict[str, int] = {}
     with subprocess.Popen([sys.executable, "-c", READER, str(store.root)], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE) as reader:
@@ -195,11 +196,12 @@ def kills(folder: Path, own: list[Post], wanted: int, steps: int, settings: str,
             while True:
                 at = aims.pop(0) if aims else ""
                 # Of those that are aimed at, nobody knows how long one takes to get there.
-                allowed = None if at or killed >= wanted else draw.uniform(0.0, longest)
+                allowed = None if at or not left else draw.uniform(0.0, longest)
                 stage = _until(sites["killed"], allowed, at)
                 if stage is None:
                     break
                 killed += 1
+                left -= not at
                 stages[stage] = stages.get(stage, 0) + 1
                 now = runs.current(store)
                 assert (now.number if now else 0) >= seen, "a promotion was lost"
