@@ -29,10 +29,7 @@ def scripted(table: dict[int, dict[int, float]]):
         def first_state(self, z):
             return [z]
 
-        def softmax_weights(self):
-            return None
-
-        def step(self, ids, z, state, weights):
+        def step(self, ids, z, state):
             return ops.take(ops.log(ops.convert_to_tensor(probabilities)), ids, axis=0), state
 
     return Scripted()

@@ -176,8 +176,7 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``first_state(z)``, ``softmax_weights()`` and ``step(ids, z, state, weights) -> logits, state``,
-            as ``nn.SequenceVAE``.
+        network: Has ``first_state(z)`` and ``step(ids, z, state) -> logits, state``, as ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
     """
 
@@ -238,7 +237,7 @@ class Decoder:
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
-        barred, wanted, weights = inputs["barred"], inputs["wanted"], self.network.softmax_weights()
+        barred, wanted = inputs["barred"], inputs["wanted"]
         pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
 
         def steer(logits: Any, ids: Any) -> Any:
@@ -248,7 +247,7 @@ class Decoder:
             return logits + barred + ops.matmul(ops.cast(missing, "float32"), pushed)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state), weights)
+            logits, state = self.network.step(last, z, list(state))
             led_logits = steer(logits, ids)
             if given:  # a text whose end is given has it nowhere else
                 own = ops.take(inputs["template"], t, axis=1)
@@ -279,14 +278,14 @@ class Decoder:
         z = ops.repeat(inputs["z"], beams, axis=0)
         count = ops.shape(inputs["z"])[0]
         places = ops.arange(steps, dtype="int32")
-        barred, weights = inputs["barred"], self.network.softmax_weights()
+        barred = inputs["barred"]
         vocabulary = barred.shape[0]
         # A finished beam goes on with PAD alone, at no cost, so that it competes as it is.
         only_pad = ops.where(ops.arange(vocabulary) == PAD, 0.0, -1e9)
         base = ops.arange(count)[:, None] * beams
 
         def body(t: Any, last: Any, done: Any, scores: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state), weights)
+            logits, state = self.network.step(last, z, list(state))
             gained = ops.where(done[:, None], only_pad, ops.log_softmax(logits, axis=-1) + barred)
             totals = ops.reshape(ops.reshape(scores, (-1, 1)) + gained, (count, beams * vocabulary))
             scores, flat = ops.top_k(totals, beams)

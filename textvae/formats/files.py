@@ -81,9 +81,9 @@ def _written(network: Any, rng: np.random.Generator) -> tuple[dict[str, np.ndarr
     z = rng.standard_normal((len(tokens), network.latent), np.float32)
     label = _labels(network, rng, len(tokens))
     code = network.code(z, label.get("label"))
-    state, weights, logits = network.first_state(code), network.softmax_weights(), []
+    state, logits = network.first_state(code), []
     for step in tokens.T:
-        said, state = network.step(step, code, state, weights)
+        said, state = network.step(step, code, state)
         logits.append(ops.convert_to_numpy(said))
     return {"z": z, "tokens": tokens, **label}, np.stack(logits, axis=1)
 

@@ -244,21 +244,13 @@ class SequenceVAE(Network):
         """The decoder's state before the first token: float32 [batch, hidden] each."""
         return list(ops.split(self.start(code), self.states, axis=-1))
 
-    def softmax_weights(self) -> Any:
-        """The table as the softmax multiplies with it: [embedding, vocabulary].
-
-        A loop over few sequences takes it beforehand: to turn it at every step costs more than all else there.
-        """
-        return ops.transpose(ops.cast(self.embedding.embeddings, self.compute_dtype))
-
-    def step(self, ids: Any, code: Any, state: list[Any], weights: Any) -> tuple[Any, list[Any]]:
+    def step(self, ids: Any, code: Any, state: list[Any]) -> tuple[Any, list[Any]]:
         """One step of generation.
 
         Args:
             ids: int32 [batch], the last tokens.
             code: float32 [batch, code_width].
             state: From ``first_state`` or the step before.
-            weights: From ``softmax_weights``.
 
         Returns:
             Logits float32 [batch, vocabulary], and the next state.
@@ -266,11 +258,11 @@ class SequenceVAE(Network):
         embedded = self.embedding(ids)
         code = ops.cast(code, embedded.dtype)
         output, state = self.decoder.cell(ops.concatenate([embedded, code], axis=-1), state)
-        return self._logits(self._said(output, code, False), weights), list(state)
+        return self._logits(self._said(output, code, False)), list(state)
 
-    def _logits(self, outputs: Any, weights: Any = None) -> Any:
-        weights = self.softmax_weights() if weights is None else weights
-        return ops.cast(ops.matmul(self.narrow(outputs), weights), "float32") + self.token_bias
+    def _logits(self, outputs: Any) -> Any:
+        table = ops.transpose(ops.cast(self.embedding.embeddings, self.compute_dtype))
+        return ops.cast(ops.matmul(self.narrow(outputs), table), "float32") + self.token_bias
 
     def _outputs(self, embedded: Any, code: Any, training: bool) -> Any:
         """What the softmax is computed from at every step: [batch, time, hidden], with a skip wider by the code."""
