@@ -115,7 +115,7 @@ def top_k(logits: Any, uniform: Any, options: Sampling) -> Any:
     def inside(weights: Any, own: Any) -> Any:
         return ops.sum(ops.cast(weights > own, "int32"), axis=-1) < options.top_k
 
-    return _drawn_inside(ops.softmax(logits / options.temperature), uniform, inside)
+    return _drawn_inside(logits, uniform, options, inside)
 
 
 def nucleus(logits: Any, uniform: Any, options: Sampling) -> Any:
@@ -125,24 +125,27 @@ def nucleus(logits: Any, uniform: Any, options: Sampling) -> Any:
     def inside(weights: Any, own: Any) -> Any:
         return ops.sum(ops.where(weights > own, weights, 0.0), axis=-1) < options.top_p
 
-    return _drawn_inside(ops.softmax(logits / options.temperature), uniform, inside)
+    return _drawn_inside(logits, uniform, options, inside)
 
 
-def _drawn_inside(weights: Any, uniform: Any, inside: Callable[[Any, Any], Any]) -> Any:
+def _drawn_inside(logits: Any, uniform: Any, options: Sampling, inside: Callable[[Any, Any], Any]) -> Any:
     """Draw one of the likeliest tokens by its probability, without sorting them.
 
     A token is drawn from all, and stands where it is one of them. Otherwise all below it are not either, and the next
     is drawn from those above.
 
     Args:
-        weights: Probabilities, float32 [batch, vocabulary].
+        logits, options: As every sampler's.
         uniform: float32 [batch, TRIES], a number for each draw.
-        inside: Takes ``weights`` and one weight of each row, [batch, 1]; says whether a token of it is one of them.
+        inside: Takes probabilities, [batch, vocabulary], and one of each row, [batch, 1]; says whether a token of that
+            one is one of them.
 
     Returns:
         int32 [batch].
     """
     from keras import ops
+
+    weights = ops.softmax(logits / options.temperature)
 
     def own_of(drawn: Any) -> Any:
         return ops.take_along_axis(weights, drawn[:, None], axis=-1)
@@ -160,7 +163,7 @@ def _drawn_inside(weights: Any, uniform: Any, inside: Callable[[Any, Any], Any])
     floor = own_of(first)
     one = ops.convert_to_tensor(1, dtype="int32")
     _, chosen, settled, _ = ops.while_loop(more, body, (one, first, inside(weights, floor), floor))
-    return ops.where(settled, chosen, ops.cast(ops.argmax(weights, axis=-1), "int32"))
+    return ops.where(settled, chosen, greedy(weights, uniform, options))
 
 
 SAMPLERS = {"greedy": greedy, "temperature": temperature, "top_k": top_k, "nucleus": nucleus}
