@@ -274,7 +274,22 @@ def test_only_regular_files_inside_the_folder(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "posts/pipe.md")
     found = names(find(str(tmp_path / "posts")))
     assert found[:3] == ["a.md", "inside.md", "! link.md: a link that leaves the folder"]
-    assert found[3].startswith("! loop.md: cannot be read") and found[4:] == ["! pipe.md: not a regular file"]
+    assert found[3].startswith("! loop.md: cannot be read")
+    assert found[4:] == ["! pipe.md: not a regular file", "! folder/: a link to a folder, which is not followed"]
+
+
+def test_a_folder_that_cannot_be_read_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.md", "Text.")
+    write(tmp_path / "closed/b.md", "Text.")
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:  # chmod would not stop root
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(find(str(tmp_path))) == ["a.md", "! closed/: cannot be read: Permission denied"]
 
 
 @pytest.mark.parametrize(("files", "format", "message"), [

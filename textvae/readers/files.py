@@ -7,7 +7,6 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +62,8 @@ def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source |
     """List what a corpus path stands for, in a fixed order.
 
     A folder is searched to its depth. Hidden files, list pages (``_index.md``), templates, licences and links that
-    leave the folder are not posts; those that look like one are listed as rejected.
+    leave the folder are not posts; those that look like one are listed as rejected, and so are folders that cannot be
+    read and links to folders, which are not followed.
 
     Args:
         path: A folder, a file, a sample, or a pattern such as ``yelp/sentiment.test.*``.
@@ -114,7 +114,8 @@ def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
     suffixes = _SUFFIXES.get(format)
     found: list[Source | Rejected] = []
     others: Counter[str] = Counter()
-    for name, path, plain in sorted(_walk(real)):
+    lost: list[Rejected] = []
+    for name, path, plain in sorted(_walk(real, lost)):
         suffix = path.suffix.lower()
         if suffixes is not None and suffix not in suffixes:
             others[suffix or "no ending"] += 1
@@ -122,6 +123,8 @@ def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
             found.append(Rejected(name, reason))
         else:
             found.append(Source(path, name, format))
+    lost.sort(key=lambda item: item.source)
+    found += lost
     if not any(isinstance(item, Source) for item in found):
         held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
         kinds = {"folder": ".txt, .md and .html", "table": ".csv and .tsv", "jsonl": ".jsonl and .json"}
@@ -133,25 +136,39 @@ def _folder(root: Path, format: str, drafts: bool) -> list[Source | Rejected]:
     return _without_twins(found)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path, bool]]:
-    """Name, path, and whether it is a regular file and no link, which the folder tells without a look at the file."""
+def _walk(root: Path, lost: list[Rejected]) -> Iterator[tuple[str, Path, bool]]:
+    """Name, path, and whether it is a regular file and no link, which the folder tells without a look at the file.
+
+    Folders that were not looked into are added to ``lost``.
+    """
     folders = [(str(root), "")]
     while folders:
         folder, above = folders.pop()
-        with suppress(OSError), os.scandir(folder) as entries:  # a folder that cannot be read has no posts
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in _NO_POSTS:
-                        folders.append((entry.path, f"{above}{entry.name}/"))
-                    continue
-                # A link to a folder may lead anywhere, also back here; Path.is_dir would raise where it leads nowhere.
-                if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
-                    continue
-                # A name that is not UTF-8 could not be written into the artefact.
-                name = os.fsencode(above + entry.name).decode("utf-8", "backslashreplace")
-                yield name, Path(entry.path), entry.is_file(follow_symlinks=False)
+        try:
+            with os.scandir(folder) as entries:
+                inside = list(entries)
+        except OSError as error:
+            lost.append(Rejected(_encodable(above), f"cannot be read: {error.strerror}"))
+            continue
+        for entry in inside:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in _NO_POSTS:
+                    folders.append((entry.path, f"{above}{entry.name}/"))
+                continue
+            name = _encodable(above + entry.name)
+            # It may lead anywhere, also back here; Path.is_dir would raise where it leads nowhere.
+            if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
+                if entry.name not in _NO_POSTS:
+                    lost.append(Rejected(f"{name}/", "a link to a folder, which is not followed"))
+                continue
+            yield name, Path(entry.path), entry.is_file(follow_symlinks=False)
+
+
+def _encodable(name: str) -> str:
+    """A name that is not UTF-8 could not be written into the artefact."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _unfit(path: Path, name: str, root: Path, plain: bool, drafts: bool, format: str) -> str:
