@@ -35,7 +35,7 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
             lines = (corpora.PTB / f"{name}.txt").read_text(encoding="utf-8").splitlines(keepends=True)
             (folder / f"{name}.txt").write_text("".join(lines[:count]), encoding="utf-8")
     settings = ("sequence_vae.epochs=1", *corpora.ptb_overrides(folder), *(TINY if quick else ()))
-    command = [sys.executable, "-m", "textvae.cli", "run", str(ROOT / "pipelines" / "ptb.toml"), "--json", "--store",
+    command = [sys.executable, "-m", "textvae", "run", str(ROOT / "pipelines" / "ptb.toml"), "--json", "--store",
                str(scratch / "models"), *(word for setting in settings for word in ("--set", setting))]
     stages: dict[str, dict[str, Any]] = {}
     for part in PARTS:

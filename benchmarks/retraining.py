@@ -305,7 +305,7 @@ def _write(folder: Path, own: list[Post]) -> None:
 
 
 def _words(*words: str) -> list[str]:
-    return [sys.executable, "-m", "textvae.cli", *words]
+    return [sys.executable, "-m", "textvae", *words]
 
 
 def _textvae(folder: Path, *words: str) -> str:

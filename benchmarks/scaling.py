@@ -103,7 +103,7 @@ def _measured(scratch: Path, folder: Path, vocabulary: int, name: str) -> dict[s
     """Run the stages, and give what each used; ``seconds`` are of its own work, without start-up and the store."""
     found: dict[str, Any] = {}
     for until in PROCESSES:
-        command = [sys.executable, "-m", "textvae.cli", "run", str(scratch / "scaling.toml"), "--corpus", str(folder),
+        command = [sys.executable, "-m", "textvae", "run", str(scratch / "scaling.toml"), "--corpus", str(folder),
                    "--set", f"tokens.vocabulary={vocabulary}", "--store", str(scratch / name), "--until", until,
                    "--device", "cpu", "--profile", "--json"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -55,7 +55,7 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
 
 def _textvae(*words: str) -> list[str]:
     script = Path(sys.executable).with_name("textvae")
-    return [*([str(script)] if script.exists() else [sys.executable, "-m", "textvae.cli"]), *words]
+    return [*([str(script)] if script.exists() else [sys.executable, "-m", "textvae"]), *words]
 
 
 def _seconds(command: list[str]) -> float:

@@ -22,7 +22,7 @@ from textvae.planning import STAGES
 from textvae.store import Store
 from textvae.writing.found import Found, Variation
 
-SHELL = (sys.executable, "-m", "textvae.cli")
+SHELL = (sys.executable, "-m", "textvae")
 
 
 @pytest.fixture(autouse=True)

@@ -152,7 +152,7 @@ def test_status_says_how_it_went_and_ends_with_one_where_something_is_wrong(site
 
 def test_watch_looks_again_and_goes_on_after_errors(site: Path):
     posts = (site / "posts").rename(site / "away")
-    command = [sys.executable, "-m", "textvae.cli", "watch", "blog.toml", "--every", "0.01m"]
+    command = [sys.executable, "-m", "textvae", "watch", "blog.toml", "--every", "0.01m"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stdout and watching.stderr
         first = watching.stderr.readline()

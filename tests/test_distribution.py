@@ -208,7 +208,7 @@ def test_two_processes_run_a_pipeline_and_the_first_one_writes(tmp_path):
         post.write_text(f"The cat number {number} sleeps. A dog sings {number} songs.", encoding="utf-8")
     (tmp_path / "tiny.toml").write_text(TINY.replace("posts", str(tmp_path / "posts")), encoding="utf-8")
     hosts, store = addresses(), tmp_path / "models"
-    codes, said = ended([begin("-m", "textvae.cli", "run", tmp_path / "tiny.toml", "--store", store, "--until",
+    codes, said = ended([begin("-m", "textvae", "run", tmp_path / "tiny.toml", "--store", store, "--until",
                                "sequence_vae", "--workers", hosts, "--worker", index) for index in range(2)])
     assert codes == [0, 0], said
     assert "trained along: sequence_vae" in said and "run 1," in said

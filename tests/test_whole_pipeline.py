@@ -146,7 +146,7 @@ def test_a_run_ends_with_a_table_counts_and_the_next_step(first):
 def test_running_again_does_nothing_and_says_so_at_once(first):
     before = contents(Path("models/quickstart"))
     used = seconds_of_children()
-    done = subprocess.run([sys.executable, "-m", "textvae.cli", "run", "quickstart"], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-m", "textvae", "run", "quickstart"], capture_output=True, text=True,
                           check=True)
     assert seconds_of_children() - used < 3
     assert done.stdout.splitlines()[0] == "nothing to do: 11 stages of quickstart up to date, run 1"
@@ -231,7 +231,7 @@ def test_new_posts_are_retrained_on_and_both_runs_compared(copied, tmp_path):
 
 def test_one_seed_gives_the_same_bytes_and_a_stopped_run_too(first, tmp_path):
     """The second training runs in a process of its own, is stopped with Ctrl-C in its middle, and resumed."""
-    command = [sys.executable, "-m", "textvae.cli", "run", "quickstart", "--device", "cpu", "--store", str(tmp_path)]
+    command = [sys.executable, "-m", "textvae", "run", "quickstart", "--device", "cpu", "--store", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stopped:
         assert stopped.stderr is not None
         said = ""

@@ -103,7 +103,7 @@ class Job:
 def program() -> list[str]:
     """The words that start this textvae from any folder."""
     script = Path(sys.executable).with_name("textvae")
-    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "textvae.cli"]
+    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "textvae"]
 
 
 def mark(store: Store) -> str:

@@ -1,0 +1,5 @@
+"""``python -m textvae`` is the command ``textvae``."""
+
+from textvae.cli import main
+
+main()
