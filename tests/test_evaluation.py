@@ -124,7 +124,7 @@ def subject(writer: Any = None, *, tokens: Tokens | None = None, config: Evaluat
 
 def vary(own: Subject) -> tuple[evaluate.Metrics, evaluate.Rows]:
     vectors = np.random.default_rng(0).normal(size=(WORDS.size, 3)).astype(np.float32)
-    return evaluate.variations(own, Judge.of_training(own), vectors)
+    return evaluate.variations(own, Judge.of(own, own.tokens.rows("train")), vectors)
 
 
 def values(found: evaluate.Metrics) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def test_a_perfect_reconstruction():
 
 def test_samples_that_are_copied_or_cut_off_are_counted():
     own = subject(ScriptedWriter([TRAIN[0], "cat cat cat cat cat cat cat cat cat", TEST[0], TEST[1]]))
-    found, rows, lengths = evaluate.samples(own, Judge.of_training(own))
+    found, rows, lengths = evaluate.samples(own, Judge.of(own, own.tokens.rows("train")))
     assert found["sample_verbatim"]["value"] == 0.25
     assert found["real_verbatim"]["value"] == 0
     assert found["sample_ended"]["value"] == 0.75
@@ -213,7 +213,7 @@ def test_samples_that_are_copied_or_cut_off_are_counted():
 
 def test_a_judge_finds_shuffled_words_worse_and_copies_better():
     own = subject()
-    judge = Judge.of_training(own)
+    judge = Judge.of(own, own.tokens.rows("train"))
     real, shuffled = (judge.perplexity(own.encode(side), seed=1) for side in
                       (TRAIN[:6], [" ".join(reversed(text.split())) for text in TRAIN[:6]]))
     assert real.value < shuffled.value

@@ -58,9 +58,10 @@ MAY_IMPORT |= {
     "__init__": {"device", "runs", "store", "writing", *BASE},
 }
 MAY_IMPORT["cli"] = {*MAY_IMPORT}  # inside functions, but for itself
+MAY_IMPORT["__main__"] = {"cli"}
 # These modules are slow to import or large; numpy is allowed everywhere but in the command line.
-HEAVY = {"gensim", "jax", "keras", "matplotlib", "mlflow", "onnxruntime", "pandas", "pyarrow", "sklearn", "tensorflow",
-         "torch"}
+HEAVY = {"gensim", "jax", "keras", "matplotlib", "mlflow", "onnxruntime", "pandas", "pyarrow", "scipy", "sklearn",
+         "tensorflow", "torch"}
 SLOW_FOR_HELP = HEAVY | {"numpy", "h5py", "jinja2", "rich", "tokenizers", "selectolax"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

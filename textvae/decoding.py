@@ -175,6 +175,11 @@ def _round_up(count: int) -> int:
     return -(-count // step) * step
 
 
+def _kinds(count: int) -> int:
+    """Rows of a table of at least ``count``, of which there are few sizes: XLA compiles a loop for each."""
+    return next(size for size in (64, 256, 1024, 4096, 1 << 14, 1 << 20) if size >= count)
+
+
 class Decoder:
     """Compiled generation from one network.
 
@@ -186,10 +191,11 @@ class Decoder:
     def __init__(self, network: Any, max_length: int) -> None:
         self.network = network
         self.max_length = max_length
-        self._compiled: dict[tuple[Sampling, bool, bool], Any] = {}
+        self._compiled: dict[tuple[Sampling, bool, bool, bool], Any] = {}
 
     def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE,
-               template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+               template: np.ndarray | None = None, ahead: tuple[np.ndarray, np.ndarray] | None = None
+               ) -> tuple[list[np.ndarray], np.ndarray]:
         """Write one sequence per latent.
 
         Args:
@@ -199,6 +205,7 @@ class Decoder:
             steering: Tokens to write and not to write.
             template: The token at each place, int32 [n, max_length + 1], -1 where it is to be chosen; not in beam
                 search.
+            ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template.
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token under the
@@ -211,19 +218,21 @@ class Decoder:
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy")
         # Most texts are led to nothing, and their loop need not look for it.
-        kind = (options, bool(steering.wanted), template is not None)
+        kind = (options, bool(steering.wanted), template is not None, ahead is not None)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
             self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
         if template is None:
             template = np.zeros((len(z), 0), np.int32)
+        table, places = ahead or (np.zeros((1, 1), np.float32), np.zeros_like(template))
+        table = np.pad(table, ((0, _kinds(len(table)) - len(table)), (0, 0)))
         uniform = rng.random((len(z), self.max_length + 1, TRIES), np.float32)
         # XLA compiles one loop for each number of rows, so it meets few; repeated rows end when their model does.
         rows = np.minimum(np.arange(_round_up(len(z))), len(z) - 1)
         ids, log_probs = self._compiled[kind].run(
             z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
             wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32),
-            template=template[rows])
+            template=template[rows], table=table, places=places[rows])
         texts, means = [], []
         for row, log_prob in zip(np.asarray(ids)[:len(z)], np.asarray(log_probs), strict=False):
             ends = np.flatnonzero(row == END)
@@ -232,7 +241,8 @@ class Decoder:
             means.append(log_prob / (length + bool(len(ends))))
         return texts, np.array(means, np.float32)
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool) -> tuple[Any, Any]:
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool
+                ) -> tuple[Any, Any]:
         from keras import ops
 
         z, uniform = inputs["z"], inputs["uniform"]
@@ -256,6 +266,8 @@ class Decoder:
                 own = ops.take(inputs["template"], t, axis=1)
                 never = ops.where(inputs["template"][:, -1] < 0, 0.0, -1e9)
                 led_logits = led_logits + never[:, None] * ops.one_hot(END, barred.shape[0], dtype="float32")
+            if looks:
+                led_logits = led_logits + ops.take(inputs["table"], ops.take(inputs["places"], t, axis=1), axis=0)
             chosen = pick(led_logits, ops.take(uniform, t, axis=1), options)
             if given:
                 chosen = ops.where(own < 0, chosen, own)
@@ -274,7 +286,8 @@ class Decoder:
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
-    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool) -> tuple[Any, Any]:
+    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool
+              ) -> tuple[Any, Any]:
         from keras import ops
 
         beams, steps = options.beams, self.max_length + 1

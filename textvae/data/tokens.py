@@ -30,6 +30,8 @@ class Tokens:
         metrics: Counts: sequences and tokens per split, what was cut or dropped.
         words: How often each word, case folded, stands in the training split, where the sequences themselves were left
             out of what came from elsewhere; else None.
+        pairs: In the same case, which tokens follow each other twice or more in it: int32 [pairs, 3], a token, the next
+            one (BEGIN and END among them), and how often; else None.
     """
 
     ids: np.ndarray
@@ -42,6 +44,7 @@ class Tokens:
     tokenizer: dict[str, Any]
     metrics: dict[str, Any] = field(default_factory=dict)
     words: dict[str, int] | None = None
+    pairs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.post)
@@ -50,6 +53,10 @@ class Tokens:
         check_array("Tokens", "post", self.post, np.int32, "sequences", (count,))
         check_array("Tokens", "position", self.position, np.int32, "sequences", (count,))
         check_array("Tokens", "split", self.split, np.uint8, "sequences", (count,))
+        if self.pairs is not None:
+            check_array("Tokens", "pairs", self.pairs, np.int32, "pairs, 3", (None, 3))
+            if not ((self.pairs >= (0, 0, 1)) & (self.pairs[:, :2].max(initial=0) < self.vocabulary_size)).all():
+                raise ValueError("Tokens.pairs must hold token ids, and how often they follow each other")
         if len(self.post_ids) != len(self.post_labels):
             raise ValueError("Tokens.post_ids and Tokens.post_labels must have one entry per post each")
         if count and int(self.offsets[-1]) != len(self.ids):
@@ -107,6 +114,8 @@ class Tokens:
         write_json(folder / "metrics.json", self.metrics)
         if self.words is not None:
             write_json(folder / "words.json", self.words)
+        if self.pairs is not None:
+            np.save(folder / "pairs.npy", self.pairs, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
@@ -114,7 +123,7 @@ class Tokens:
         import pyarrow.parquet as pq
 
         table = pq.read_table(folder / "sequences.parquet")
-        posts, words = pq.read_table(folder / "posts.parquet"), folder / "words.json"
+        posts, words, pairs = pq.read_table(folder / "posts.parquet"), folder / "words.json", folder / "pairs.npy"
         return cls(
             ids=np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False),
             offsets=np.load(folder / "offsets.npy", allow_pickle=False),
@@ -124,4 +133,5 @@ class Tokens:
             tokenizer=read_json(folder / "tokenizer.json"),
             metrics=read_json(folder / "metrics.json"),
             words=read_json(words) if words.exists() else None,
+            pairs=np.load(pairs, allow_pickle=False) if pairs.exists() else None,
         )

@@ -33,10 +33,9 @@ class Judge:
         self._unseen = math.log(max(1, vocabulary - UNKNOWN - met))
 
     @classmethod
-    def of_training(cls, subject: Subject) -> "Judge":
-        """A judge of the training split, of 100,000 of its sequences where it is larger."""
-        rows = subject.pick(subject.tokens.rows("train"), MOST, "judge")
-        return cls(subject.sequences_of(rows), subject.tokens.vocabulary_size)
+    def of(cls, subject: Subject, rows: np.ndarray) -> "Judge":
+        """A judge of training sequences, of 100,000 of them where there are more."""
+        return cls(subject.sequences_of(subject.pick(rows, MOST, "judge")), subject.tokens.vocabulary_size)
 
     def nats(self, sequences: Sequence[np.ndarray]) -> np.ndarray:
         """The negative log-likelihood of each sequence, its end included, float64 [sequences]."""

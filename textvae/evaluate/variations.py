@@ -16,7 +16,7 @@ def variations(subject: Subject, judge: Judge, vectors: np.ndarray) -> tuple[Met
     """Vary test sequences and measure what comes.
 
     Args:
-        judge: A language model of the training split.
+        judge: A language model of training sequences that the writer has counted nothing of.
         vectors: Word vectors of the vocabulary, float32 [vocabulary, dim], for the content that is kept.
 
     Returns:
@@ -104,7 +104,8 @@ def _fluency(subject: Subject, judge: Judge, sources: list[str], groups: Groups)
         nats[i], lengths[i] = judge.nats(texts).sum(), sum(len(text) + 1 for text in texts)
     return {
         "variation_ppl": entry(metrics.ratio(nats, lengths, seed=seed, exponential=True), "perplexity",
-                               f"fluency: per token, {DEFINITION} of the training split, no part of the generator"),
+                               f"fluency: per token, {DEFINITION} of a half of the training split; the pairs of tokens "
+                               "that gaps are filled by were counted in the other half"),
         "source_ppl": entry(judge.perplexity(subject.encode(sources), seed=seed), "perplexity",
                             "the same language model on the sources, for reference"),
         "shuffled_ppl": entry(judge.perplexity(subject.encode(shuffled), seed=seed), "perplexity",

@@ -10,6 +10,7 @@ import numpy as np
 
 from textvae.data import Evaluation, Tokens
 from textvae.text.lexicon import Lexicon
+from textvae.text.pairs import Pairs
 
 DATA = ("corpus", "latents")  # the posts, and where each of their sentences lies: left out as a whole
 
@@ -22,8 +23,9 @@ def is_reduced(stage: str, *, with_data: bool) -> bool:
 def lean(artefact: Any, *, with_data: bool) -> Any:
     """An artefact as it leaves its store.
 
-    Of tokens the tokenizer stays, the counts, and how often each word stands in the training split, which variations
-    are ranked by. Of an evaluation its numbers and samples stay; other texts hold sentences of the test split.
+    Of tokens the tokenizer stays, the counts, and how often each word and each pair of tokens stands in the training
+    split, which variations are ranked by. Pairs that were met once stay at home: they could be put together to
+    sentences. Of an evaluation its numbers and samples stay; other texts hold sentences of the test split.
     """
     if isinstance(artefact, Tokens):
         return _without_sequences(artefact)
@@ -34,6 +36,7 @@ def lean(artefact: Any, *, with_data: bool) -> Any:
 
 
 def _without_sequences(tokens: Tokens) -> Tokens:
-    words = dict(sorted(Lexicon.of(tokens).counts.items()))
+    words, pairs = dict(sorted(Lexicon.of(tokens).counts.items())), Pairs.of(tokens)
     return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32),
-                  np.zeros(0, np.uint8), (), (), tokens.tokenizer, tokens.metrics, words)
+                  np.zeros(0, np.uint8), (), (), tokens.tokenizer, tokens.metrics, words,
+                  None if pairs is None else pairs.met(twice=True))

@@ -54,10 +54,13 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         report says so, and shows samples only.
     """
     from textvae.text.lexicon import Lexicon
+    from textvae.text.pairs import Pairs
     from textvae.writing.writer import Writer
 
-    # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts.
-    writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens))
+    # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts. And
+    # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
+    counted, others = tokens.rows("train")[::2], tokens.rows("train")[1::2]
+    writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),
@@ -72,10 +75,11 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
             rebuilt, texts["reconstructions"] = evaluate.reconstruction(subject)
             found |= rebuilt | _baselines(subject, language_model, autoencoder)
             advance()
-            judge = evaluate.Judge.of_training(subject)
+            judge = evaluate.Judge.of(subject, tokens.rows("train"))
             sampled, texts["samples"], lengths = evaluate.samples(subject, judge)
             found |= sampled
             advance()
+            judge = evaluate.Judge.of(subject, others)
             varied, texts["variations"] = evaluate.variations(subject, judge, np.asarray(compressed.vectors))
             found |= varied
             advance()

@@ -11,6 +11,7 @@ from textvae.decoding import FREE, Decoder, Sampling, Steering
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
+from textvae.text.pairs import Pairs
 
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
@@ -21,13 +22,15 @@ class Model:
     Args:
         tokenizer: The tokenizer as JSON values, from ``Tokens.tokenizer``.
         trained: The artefact of the stage ``sequence_vae``.
+        pairs: Which tokens stand beside each other in the corpus; without it gaps are filled from their left alone.
     """
 
-    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork) -> None:
+    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, pairs: Pairs | None = None) -> None:
         from textvae.nn import Compiled
         from textvae.nn.weights import restore
 
         self.tokenizer = tokenizers.load(tokenizer)
+        self.pairs = pairs
         self.network = restore(trained.kind, trained.settings, trained.weights)
         self.constraints: tuple[dict[str, Any], ...] = tuple(trained.settings["constraints"])
         self.max_length: int = trained.settings["max_length"]
@@ -285,7 +288,10 @@ class Model:
     def write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE,
               template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
-        parts = [self._decoder.decode(code[i:i + BATCH], options, rng=rng, steering=steering,
-                                      template=None if template is None else template[i:i + BATCH])
-                 for i in range(0, len(code), BATCH)]
+        parts = []
+        for i in range(0, len(code), BATCH):
+            own = None if template is None else template[i:i + BATCH]
+            parts.append(self._decoder.decode(
+                code[i:i + BATCH], options, rng=rng, steering=steering, template=own,
+                ahead=None if own is None or self.pairs is None else self.pairs.ahead(own)))
         return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])

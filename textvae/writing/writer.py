@@ -12,6 +12,7 @@ from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
 from textvae.seeds import child
 from textvae.text.lexicon import WORD, Lexicon, folded, repeated
+from textvae.text.pairs import Pairs
 from textvae.text.sentences import ended
 from textvae.writing import moves, ranking
 from textvae.writing.conditions import Conditions
@@ -43,6 +44,7 @@ class Writer(Model):
         lexicon: The corpus's words; variations with others are only kept where nothing better is found.
         known: The corpus's labels, for ``Conditions.judged`` and for near constraints that a label defines; without
             them such a constraint is its region alone.
+        pairs: See ``Model``; the seams of candidates are judged by them as well.
 
     Example::
 
@@ -52,8 +54,8 @@ class Writer(Model):
     """
 
     def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "",
-                 lexicon: Lexicon | None = None, known: Labels | None = None) -> None:
-        super().__init__(tokenizer, trained)
+                 lexicon: Lexicon | None = None, known: Labels | None = None, pairs: Pairs | None = None) -> None:
+        super().__init__(tokenizer, trained, pairs)
         self.run = run
         self.lexicon = lexicon
         self.known = known
@@ -62,7 +64,7 @@ class Writer(Model):
     @classmethod
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
         """The writer of a run, with the words and labels of its training split."""
-        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens))
+        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", label: str | None = None, conditions: Conditions = ANY) -> Found:
@@ -150,8 +152,10 @@ class Writer(Model):
             nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
             for (owner, key), row, own in zip(kept, rows, nats, strict=True):
                 text = written_texts[row]
+                # The decoder, told by the text's own latent what to expect, is blind to some breaks.
+                cost = own if self.pairs is None else np.maximum(own, self.pairs.nats(sequences[row]))
                 found[owner][key] = Candidate(text, -float(own.mean()), ranking.seam(
-                    sequences[row], own, sources[owner].ids), latents[row], self.flaws(text, texts[owner]))
+                    sequences[row], cost, sources[owner].ids), latents[row], self.flaws(text, texts[owner]))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 

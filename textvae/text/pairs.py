@@ -1,0 +1,101 @@
+"""Which tokens stand beside each other in a corpus: gaps are filled, and their seams judged, with an eye on that."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from textvae.data import BEGIN, END, Tokens
+
+MOST = 5_000_000  # tokens that are counted, of sequences evenly spaced over those given
+REACH = 2  # places before a given token at which it is thought of; further off it hardly matters
+
+
+class Pairs:
+    """Bigrams with interpolated absolute discounting over token ids, for the whole vocabulary at once.
+
+    They are counted when they are first asked for, so that what writes no variations does not wait for them.
+
+    Args:
+        tokens: Every sequence, or the pairs that were counted before the sequences were left out.
+        rows: The sequences that are counted, int64.
+
+    Reference: Chen & Goodman 1999, section 3 (Kneser-Ney, of order 2); every token counts as if it had followed one
+    more, so that none is impossible.
+    """
+
+    def __init__(self, tokens: Tokens, rows: np.ndarray) -> None:
+        self._tokens = tokens
+        self._rows = rows
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> "Pairs | None":
+        """Those of a training split; None where nothing is known of it."""
+        rows = tokens.rows("train")
+        return cls(tokens, rows) if len(rows) or tokens.pairs is not None else None
+
+    def met(self, *, twice: bool = False) -> np.ndarray:
+        """Which token follows which, and how often: int32 [pairs, 3]; with ``twice`` those met twice or more alone."""
+        if self._tokens.pairs is not None:
+            return self._tokens.pairs
+        size, lengths = self._tokens.vocabulary_size, self._tokens.lengths
+        rows = self._rows[::max(1, -(-int(lengths[self._rows].sum()) // MOST))]
+        counted = np.repeat(np.isin(np.arange(len(lengths)), rows), lengths)
+        text = np.insert(self._tokens.ids[counted], np.cumsum(lengths[rows]), END)
+        before = np.concatenate([[BEGIN], np.where(text == END, BEGIN, text)[:-1]])
+        codes, counts = np.unique(before.astype(np.int64) * size + text, return_counts=True)
+        found = np.stack([*np.divmod(codes, size), counts], axis=1).astype(np.int32)
+        return found[counts > 1] if twice else found
+
+    def nats(self, ids: np.ndarray) -> np.ndarray:
+        """-log of the probability of each token, and of the end, after what stands before it: float32 [tokens + 1].
+
+        Args:
+            ids: int32 [tokens].
+        """
+        seen, left, alone = self._chances
+        before, after = np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])
+        return np.asarray(-np.log(np.asarray(seen[before, after]) + left[before] * alone[after]), np.float32)
+
+    def ahead(self, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How well each token leads to what is given behind it.
+
+        Args:
+            template: int32 [rows, places]: given tokens, -1 where one is to be chosen.
+
+        Returns:
+            log p(given token | token) in nats for each kind of open place, float32 [kinds, vocabulary], where the
+            first kind leads nowhere; and the kind of each place, int32 [rows, places].
+        """
+        kinds: dict[tuple[int, int], int] = {}  # by what is given and how many open places lie between
+        places = np.zeros(template.shape, np.int32)
+        for row, place in np.argwhere(template < 0):
+            behind = template[row, place + 1:place + 1 + REACH]
+            given = np.flatnonzero(behind >= 0)
+            if len(given):
+                places[row, place] = kinds.setdefault((int(behind[given[0]]), int(given[0])), 1 + len(kinds))
+        seen, left, alone = self._chances
+        table = np.zeros((1 + len(kinds), len(left)), np.float32)
+        for between in range(REACH):
+            own = np.array([(goal, kind) for (goal, apart), kind in kinds.items() if apart == between], int)
+            goals, numbers = own.reshape(-1, 2).T
+            chance = seen[:, goals].toarray() + left[:, None] * alone[goals]
+            for _ in range(between):  # over all tokens that may stand there
+                chance = seen @ chance + left[:, None] * (alone @ chance)
+            table[numbers] = np.log(chance).T
+        return table, places
+
+    @cached_property
+    def _chances(self) -> tuple[Any, np.ndarray, np.ndarray]:
+        """What pairs that were met are given, [before, after]; what each token leaves to others; each one's share."""
+        from scipy.sparse import csc_array
+
+        size = self._tokens.vocabulary_size
+        before, after, counts = self.met().T
+        once, twice = (counts == 1).sum(), (counts == 2).sum()
+        discount = once / (once + 2 * twice) if once and twice else 0.5
+        total, followers = np.bincount(before, counts, size), np.bincount(before, minlength=size)
+        left = np.where(total > 0, discount * followers / np.maximum(total, 1), 1.0)
+        preceded = np.bincount(after, minlength=size) + 1.0
+        seen = csc_array(((counts - discount) / total[before], (before, after)), shape=(size, size))
+        return seen, left, preceded / preceded.sum()
