@@ -32,6 +32,12 @@ def test_pairs_that_were_met_are_likelier_and_none_is_impossible():
     assert chance(None, 4) > chance(None, 5) > chance(None, 6)
 
 
+def test_a_pair_is_avoided_where_chance_alone_would_have_made_some():
+    alternating = Pairs.of(networks.tokens([[4, 5] * 20, [6, 7]], [0] * 2, [0] * 2, SIZE))
+    assert alternating.avoided(np.array([4, 4, 5, 5, 6, 6], np.int32)).tolist() == [
+        False, True, False, True, False, False, False]  # 6 is too rare to tell
+
+
 def test_sequences_are_thinned_where_there_are_too_many(monkeypatch):
     half, thinned = Pairs(TOKENS, TOKENS.rows("train")[::2]), Pairs.of(TOKENS)
     own = half.nats(TOKENS.ids)
@@ -80,5 +86,5 @@ def test_a_corpus_without_sequences_has_none():
 
 @pytest.mark.parametrize("row", [[4, SIZE, 2], [-1, 4, 2], [4, 5, 0]])
 def test_pairs_from_elsewhere_are_checked(row):
-    with pytest.raises(ValueError, match="Tokens.pairs"):
+    with pytest.raises(ValueError, match=r"Tokens\.pairs"):
         replace(TOKENS, pairs=np.array([row], np.int32))

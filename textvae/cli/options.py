@@ -46,6 +46,9 @@ temperature = click.option("--temperature", type=click.FloatRange(min=0.0), meta
                            show_default=True, help="Below 1 more likely words, above 1 bolder ones.")
 sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", "top_k", "nucleus", "beam"]),
                        default="nucleus", show_default=True, help="How the next token is chosen.")
+candidates = click.option("--candidates", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
+                          help="Texts written for each one wanted, of which the best stays: more read better and take "
+                               "longer.")
 constraint = click.option("--constraint", "constraints", metavar="NAME", multiple=True,
                           help="Only texts inside this constraint's region, and of the label that defines it, if "
                                "one does; may be repeated.")

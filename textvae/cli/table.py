@@ -21,14 +21,15 @@ from textvae.cli import options
 @options.strength
 @options.temperature
 @options.sampler
+@options.candidates
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def augment(pipeline: str, table: Path, text: str, label: str | None, columns: str | None, count: int, output: Path,
-            raw: bool, strength: float, temperature: float, sampler: str, seed: int, run: int | None, device: str,
-            store: Path, as_json: bool) -> None:
+            raw: bool, strength: float, temperature: float, sampler: str, candidates: int, seed: int, run: int | None,
+            device: str, store: Path, as_json: bool) -> None:
     """Add variations of every row to a labelled table.
 
     TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row
@@ -52,7 +53,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
         tell(f"left out: {row.source}: {row.reason}")
     writer = opened(pipeline, store, run, device)
     done = enlarge(writer, frame, text=text, label=label or "", n=count, seed=seed, strength=strength,
-                   temperature=temperature, sampler=sampler, progress=watcher())
+                   temperature=temperature, sampler=sampler, candidates=candidates, progress=watcher())
     for number, why in done.left.items():
         tell(f"not varied, row {number}: {why}")
     if changed := frames.write(done.frame, output, raw=raw, header=not names):

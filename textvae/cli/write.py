@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.strength
 @options.temperature
 @options.sampler
+@options.candidates
 @options.constraint
 @options.label
 @options.judged
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 @options.device
 @options.store
 @options.as_json
-def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float,
-         sampler: str, label: str | None, file: Path | None, share: float, headings: bool, output: Path | None,
+def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float, sampler: str,
+         candidates: int, label: str | None, file: Path | None, share: float, headings: bool, output: Path | None,
          diff: bool, page: Path | None, seed: int, run: int | None, device: str, store: Path, as_json: bool,
          **given: Any) -> None:
     """Write variations of texts, or of a post's sentences.
@@ -80,7 +81,7 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
     if not file and (output or page or diff or headings):
         raise click.UsageError("--output, --html, --diff and --headings go with --file")
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
-                             "label": label, "conditions": _conditions(**given)}
+                             "candidates": candidates, "label": label, "conditions": _conditions(**given)}
     writer = opened(pipeline, store, run, device)
     if file:
         vary_file(writer, file, output=output, page=page, diff=diff, lines=as_json, share=share, headings=headings,
@@ -110,8 +111,8 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
         tell(f"the vocabulary lacks {unknown} of the tokens of {source!r}: they are read as unknown")
     found = writer.vary(source, count, **asked)
     if len(found) < count:
-        tell(f"{len(found)} of the {count} asked for as variations of {source!r}; {found.reason()}; raise --strength "
-             "or --temperature")
+        tell(f"{len(found)} of the {count} asked for as variations of {source!r}; {found.reason()}; raise --strength, "
+             "--temperature or --candidates")
     if as_json:
         for variation in found:
             say_json(_plain(variation))

@@ -8,6 +8,7 @@ import numpy as np
 from textvae.data import BEGIN, END, Tokens
 
 MOST = 5_000_000  # tokens that are counted, of sequences evenly spaced over those given
+EXPECTED = 5  # times that chance alone would put a pair into the corpus: met never, it is avoided
 REACH = 2  # places before a given token at which it is thought of; further off it hardly matters
 
 
@@ -57,6 +58,17 @@ class Pairs:
         before, after = np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])
         return np.asarray(-np.log(np.asarray(seen[before, after]) + left[before] * alone[after]), np.float32)
 
+    def avoided(self, ids: np.ndarray) -> np.ndarray:
+        """Which steps to a token, or to the end, the corpus never takes though chance would: bool [tokens + 1].
+
+        Args:
+            ids: int32 [tokens].
+        """
+        seen, *_ = self._chances
+        leaving, arriving = self._frequent
+        before, after = np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])
+        return (np.asarray(seen[before, after]) == 0) & (leaving[before] * arriving[after] >= EXPECTED)
+
     def ahead(self, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How well each token leads to what is given behind it.
 
@@ -84,6 +96,13 @@ class Pairs:
                 chance = seen @ chance + left[:, None] * (alone @ chance)
             table[numbers] = np.log(chance).T
         return table, places
+
+    @cached_property
+    def _frequent(self) -> tuple[np.ndarray, np.ndarray]:
+        """How often each token is left for another, and each one's share of what is arrived at."""
+        before, after, counts = self.met().T
+        arriving = np.bincount(after, counts, self._tokens.vocabulary_size)
+        return np.bincount(before, counts, self._tokens.vocabulary_size), arriving / arriving.sum()
 
     @cached_property
     def _chances(self) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -22,9 +22,10 @@ class Candidate:
     Args:
         text: It.
         log_prob: Nats per token under the model, given its own latent.
-        seam: Nats of its least likely step that the source has not, see ``seam``.
+        seam: Nats of its least likely step that the source has not.
         latent: Its own posterior mean, float32 [latent].
-        flaws: How often it repeats itself, and how many words it invents.
+        flaws: How often it repeats itself, how many words it invents, and how many steps it takes that the corpus
+            avoids.
     """
 
     text: str
@@ -66,23 +67,21 @@ def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int,
     return chosen
 
 
-def seam(ids: np.ndarray, nats: np.ndarray, source: np.ndarray) -> float:
-    """How unlikely a text's worst step is, of those from one token to the next that its source does not have.
+def new_steps(ids: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Which of a text's steps from one token to the next its source does not have: bool [tokens + 1], the end's last.
 
     What a text keeps of its source may be rare, and is right; where it leaves the source and comes back, it must fit.
 
     Args:
         ids: The text's tokens, int32 [tokens].
-        nats: Of each and of the end, float32 [tokens + 1].
         source: The source's tokens, int32 [tokens].
 
     Example:
-        >>> seam(np.array([5, 9, 7]), np.array([8.0, 2.0, 3.0, 1.0]), np.array([5, 6, 7]))
-        3.0
+        >>> new_steps(np.array([5, 9, 7]), np.array([5, 6, 7])).tolist()
+        [False, True, True, False]
     """
     known = set(pairwise([BEGIN, *source.tolist(), END]))
-    steps = pairwise([BEGIN, *ids.tolist(), END])
-    return max((float(cost) for step, cost in zip(steps, nats, strict=True) if step not in known), default=0.0)
+    return np.array([step not in known for step in pairwise([BEGIN, *ids.tolist(), END])])
 
 
 def likeness(table: np.ndarray, row: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from textvae.writing.model import Model
 from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.35, 0.6
-CANDIDATES = 8  # drawn for each variation wanted
+CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see docs/decisions/0017
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
 FREELY = 4  # one in so many candidates is given none of the source's words
@@ -67,19 +67,20 @@ class Writer(Model):
         return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
-             sampler: str = "nucleus", label: str | None = None, conditions: Conditions = ANY) -> Found:
+             sampler: str = "nucleus", candidates: int = CANDIDATES, label: str | None = None,
+             conditions: Conditions = ANY) -> Found:
         """Write variations of a text; see ``vary_many``."""
         return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                              label=label, conditions=conditions)[0]
+                              candidates=candidates, label=label, conditions=conditions)[0]
 
     def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float = STRENGTH,
-                  temperature: float = TEMPERATURE, sampler: str = "nucleus", label: str | None = None,
-                  conditions: Conditions = ANY) -> list[Found]:
+                  temperature: float = TEMPERATURE, sampler: str = "nucleus", candidates: int = CANDIDATES,
+                  label: str | None = None, conditions: Conditions = ANY) -> list[Found]:
         """Write variations of each text.
 
-        Latents are drawn around each text's posterior mean, eight for each that is wanted. Of three in four most of the
-        source's words are given, what must be had is given as well, and the decoder chooses what stands between; the
-        others are decoded freely (see ``moves``). A given word that the vocabulary lacks, such as a name, stays
+        Latents are drawn around each text's posterior mean, some for each variation wanted. Of three in four most of
+        the source's words are given, what must be had is given as well, and the decoder chooses what stands between;
+        the others are decoded freely (see ``moves``). A given word that the vocabulary lacks, such as a name, stays
         as it is written. What equals the source or another candidate, or does not end as a sentence where the source
         does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words and invent
         none, and of these the fluent ones that are close to the source and unlike each other (see ``ranking``).
@@ -96,14 +97,16 @@ class Writer(Model):
             strength: How far to go: 0 reconstructs, at 0.5 latents are drawn from the posterior, at 1 from the prior.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
+            candidates: Written for each variation wanted, in each round: the more, the better the best of them.
             label: What the decoder is told to write, of the labels that the network was trained with.
             conditions: What every variation must meet.
 
         Returns:
             Of each text what was found, and which conditions the other candidates failed.
         """
-        if n < 1:
-            raise TextvaeError(f"cannot write {n} variations", "give -n a number from 1")
+        if n < 1 or candidates < 1:
+            raise TextvaeError(f"cannot write {n} variations of {candidates} candidates each",
+                               "give -n and --candidates a number from 1")
         options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
         regions, phrases = self._regions(conditions, seed), conditions.phrases(self.tokenizer)
         judged = self.judged_by(conditions)
@@ -120,7 +123,7 @@ class Writer(Model):
             if not short:
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
-            owners = np.repeat(short, CANDIDATES * n)
+            owners = np.repeat(short, candidates * n)
             spread, share = moves.reach(strength, attempt, WIDEN)
             places = self.label_places(label, len(owners))
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
@@ -134,7 +137,7 @@ class Writer(Model):
             latents = self.posterior(sequences)["mean"]
             written_texts = list(map(_named, self.texts(sequences), names))
             misjudged = self.misjudged(judged, written_texts)
-            written[short] += CANDIDATES * n
+            written[short] += candidates * n
             kept: dict[tuple[int, str], int] = {}
             for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
                 fails = [*conditions.failed(text), *_outside(regions, latents[row]), *misjudged[row]]
@@ -151,13 +154,19 @@ class Writer(Model):
             rows = list(kept.values())
             nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
             for (owner, key), row, own in zip(kept, rows, nats, strict=True):
-                text = written_texts[row]
-                # The decoder, told by the text's own latent what to expect, is blind to some breaks.
-                cost = own if self.pairs is None else np.maximum(own, self.pairs.nats(sequences[row]))
-                found[owner][key] = Candidate(text, -float(own.mean()), ranking.seam(
-                    sequences[row], cost, sources[owner].ids), latents[row], self.flaws(text, texts[owner]))
+                found[owner][key] = self._candidate(written_texts[row], sequences[row], own, latents[row],
+                                                    sources[owner])
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
+
+    def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, latent: np.ndarray, source: moves.Source
+                   ) -> Candidate:
+        """A text with all that it is ranked by; ``nats`` of each token and of the end, under the text's own latent."""
+        new, flaws, cost = ranking.new_steps(ids, source.ids), self.flaws(text, source.text), nats
+        if self.pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
+            cost = np.maximum(nats, self.pairs.nats(ids))
+            flaws += int((self.pairs.avoided(ids) & new).sum())
+        return Candidate(text, -float(nats.mean()), float(cost[new].max(initial=0.0)), latent, flaws)
 
     def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
                    never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
