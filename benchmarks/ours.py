@@ -232,9 +232,11 @@ def _barred(tokens: Tokens, hidden: int, length: int) -> Any:
 def _writer(tokens: Tokens, network: Any) -> Any:
     from textvae.data import TrainedNetwork
     from textvae.nn.weights import gather
+    from textvae.text.pairs import Pairs
     from textvae.writing.writer import Writer
 
-    return Writer(tokens.tokenizer, TrainedNetwork(network.kind, network.settings, gather(network)))
+    trained = TrainedNetwork(network.kind, network.settings, gather(network))
+    return Writer(tokens.tokenizer, trained, pairs=Pairs.of(tokens))
 
 
 def likelihood(folder: str, *, hidden: int, sequences: int, samples: int) -> Iterator[Facts]:

@@ -6,13 +6,14 @@ from typing import Any
 from benchmarks import corpora
 from benchmarks.rows import row
 from benchmarks.turns import Subject, measure
+from textvae.writing.writer import CANDIDATES
 
 METHOD = (
     "Sequences of exactly 50 tokens from untrained networks (hidden 256, vocabulary 10,000) whose end is barred, "
     "nucleus 0.9 at temperature 1. One batch: 1,000 latents. One text at a time: encode a PTB test sentence and write "
     "five latents near it, textvae in one call, PyTorch one by one. `vary -n 5` is `Writer.vary_many` on one sentence "
-    "with models loaded: it writes 40 candidates or more, encodes them again and keeps five; here sequences end by "
-    "themselves, at 50 tokens at the latest.")
+    f"with models loaded: it writes {5 * CANDIDATES} candidates or more, encodes them again and keeps five; here "
+    "sequences end by themselves, at 50 tokens at the latest.")
 OURS, VARY, TORCH = "textvae", "textvae vary", "PyTorch loop"
 LENGTH = 50
 

@@ -6,6 +6,7 @@ import pytest
 from textvae.errors import InputError
 from textvae.writing import prose
 from textvae.writing.rewrite import rewrite
+from textvae.writing.writer import CANDIDATES
 
 POST = "# A post\r\n\r\nThe cat sat on the mat. A dog ran far away from home!\r\n\r\nThe bird sang in the old tree.\r\n"
 SENTENCES = [own.text for own in prose.find(POST, markdown=True)]
@@ -37,7 +38,7 @@ def test_what_cannot_be_varied_stays_and_says_why(writer, monkeypatch):
     monkeypatch.setattr(writer, "write", lambda code, *rest: (
         [read(["the bird sang in the old tree"])[0]] * len(code), np.zeros(len(code), np.float32)))
     stuck = rewrite(writer, "The bird sang in the old tree.", share=1.0, seed=1)
-    assert stuck.text == stuck.source and "96 fail an end" in next(iter(stuck.left.values()))
+    assert stuck.text == stuck.source and f"{4 * 3 * CANDIDATES} fail an end" in next(iter(stuck.left.values()))
 
 
 def test_sentences_of_known_words_come_first(writer):

@@ -12,8 +12,9 @@ from networks import TEXTS
 
 from textvae.constraints import Region, move_inside
 from textvae.errors import InputError, TextvaeError
-from textvae.text.lexicon import Lexicon, repeated
+from textvae.text.lexicon import Lexicon, negations, repeated
 from textvae.writing.conditions import Conditions
+from textvae.writing.writer import CANDIDATES
 
 
 def test_variations_differ_from_the_source_and_from_each_other(writer):
@@ -134,7 +135,8 @@ def test_what_lies_outside_the_region_does_not_come(writer, monkeypatch):
         return {**read(sequences), "mean": region.centre + 9.0 * outside[:, None].astype(np.float32)}
 
     monkeypatch.setattr(writer, "posterior", posterior)
-    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, conditions=Conditions(constraints=("cats",)))
+    found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0, candidates=8,
+                        conditions=Conditions(constraints=("cats",)))
     assert 0 < len(found) < 60 and all(row.constraints["cats"] <= region.threshold for row in found)
     assert found.written == 4 * 8 * 60 and found.failed["constraint 'cats'"] > 0.9 * found.written
 
@@ -189,7 +191,7 @@ def test_what_must_be_had_is_placed(level):
 
 def test_conditions_that_cannot_be_met_say_so(writer):
     found = writer.vary(TEXTS[0], 3, seed=1, conditions=Conditions(avoid=("/./",)))
-    assert not found and found.written == 4 * 8 * 3 and found.failed["avoid '/./'"] > 0.8 * found.written
+    assert not found and found.written == 4 * CANDIDATES * 3 and found.failed["avoid '/./'"] > 0.8 * found.written
     with pytest.raises(TextvaeError, match="vocabulary lacks 'zebra'"):
         writer.vary(TEXTS[0], 3, seed=1, conditions=Conditions(must=("the zebra",)))
 
@@ -300,3 +302,11 @@ def test_score_is_minus_the_log_probability_of_what_was_written(writer):
     for i in ended:
         alone = writer.score_samples(sequences[i], z)
         np.testing.assert_allclose(alone, writer.score([sequences[i]] * len(z), z), rtol=1e-5)
+
+
+def test_who_says_no_more_or_less_often_than_the_source_comes_last(monkeypatch):
+    texts = ["it is not hard to say", "it is never hard to see", "it is so hard to say"]
+    writer = networks.writer(texts=texts)
+    found = writer.vary(texts[0], 400, seed=1, temperature=1.0, candidates=4)
+    off = [abs(negations(row.text) - 1) + repeated(row.text) for row in found]
+    assert off == sorted(off) and off[0] == 0 < off[-1]

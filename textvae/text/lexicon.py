@@ -13,6 +13,11 @@ from textvae.text import tokenizer
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
+BRACKETS = (("“", "”"), ("«", "»"), ("(", ")"), ("[", "]"))
+NEGATIONS = frozenset(("no", "not", "never", "none", "nothing", "nobody", "nowhere", "neither", "nor", "cannot",
+                       "without"))
+
+
 class Lexicon:
     """Every word of some texts, case folded.
 
@@ -66,6 +71,26 @@ def folded(text: str) -> str:
         True
     """
     return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def unbalanced(text: str) -> int:
+    """How many quotes and brackets of a text are opened and not closed, or the other way round.
+
+    Example:
+        >>> unbalanced('He said "no".'), unbalanced("a new app.”"), unbalanced("(see below")
+        (0, 1, 1)
+    """
+    return sum((abs(text.count(one) - text.count(other)) for one, other in BRACKETS), text.count('"') % 2)
+
+
+def negations(text: str) -> int:
+    """How many English words of a text say no.
+
+    Example:
+        >>> negations("It isn't hard, and nobody said so."), negations("It is hard.")
+        (2, 0)
+    """
+    return sum(word in NEGATIONS or word.endswith(("n't", "n’t")) for word in WORD.findall(text.casefold()))
 
 
 def repeated(text: str) -> int:

@@ -24,8 +24,8 @@ class Candidate:
         log_prob: Nats per token under the model, given its own latent.
         seam: Nats of its least likely step that the source has not.
         latent: Its own posterior mean, float32 [latent].
-        flaws: How often it repeats itself, how many words it invents, and how many steps it takes that the corpus
-            avoids.
+        flaws: How often it repeats itself, how many words it invents, how many steps it takes that the corpus avoids,
+            and how many more or fewer times it says no.
     """
 
     text: str

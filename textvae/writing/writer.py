@@ -11,7 +11,7 @@ from textvae.data import SPECIAL, UNKNOWN, Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
 from textvae.seeds import child
-from textvae.text.lexicon import WORD, Lexicon, folded, repeated
+from textvae.text.lexicon import WORD, Lexicon, folded, negations, repeated, unbalanced
 from textvae.text.pairs import Pairs
 from textvae.text.sentences import ended
 from textvae.writing import moves, ranking
@@ -82,8 +82,9 @@ class Writer(Model):
         the source's words are given, what must be had is given as well, and the decoder chooses what stands between;
         the others are decoded freely (see ``moves``). A given word that the vocabulary lacks, such as a name, stays
         as it is written. What equals the source or another candidate, or does not end as a sentence where the source
-        does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words and invent
-        none, and of these the fluent ones that are close to the source and unlike each other (see ``ranking``).
+        does, is left out, and so is what fails a condition. Of the rest those are kept that repeat no words, invent
+        none, take no step that the corpus avoids and say no as often as the source does; of these the fluent ones that
+        are close to the source and unlike each other (see ``ranking``).
         Where too few are left, latents are drawn from further away and deeper inside the regions asked for, and the
         decoder is led harder to the words that it must have.
 
@@ -155,14 +156,24 @@ class Writer(Model):
             nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
             for (owner, key), row, own in zip(kept, rows, nats, strict=True):
                 found[owner][key] = self._candidate(written_texts[row], sequences[row], own, latents[row],
-                                                    sources[owner])
+                                                    sources[owner], free=bool(judged or regions))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, latent: np.ndarray, source: moves.Source
-                   ) -> Candidate:
-        """A text with all that it is ranked by; ``nats`` of each token and of the end, under the text's own latent."""
+    def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, latent: np.ndarray, source: moves.Source, *,
+                   free: bool) -> Candidate:
+        """A text with all that it is ranked by.
+
+        Args:
+            text, ids: It, and its tokens.
+            nats: Of each token and of the end, under the text's own latent.
+            latent: That.
+            source: What it is a variation of.
+            free: Whether it may say the opposite.
+        """
         new, flaws, cost = ranking.new_steps(ids, source.ids), self.flaws(text, source.text), nats
+        if not free:
+            flaws += abs(negations(text) - negations(source.text))
         if self.pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
             cost = np.maximum(nats, self.pairs.nats(ids))
             flaws += int((self.pairs.avoided(ids) & new).sum())
@@ -320,10 +331,13 @@ class Writer(Model):
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
     def flaws(self, text: str, source: str = "") -> int:
-        """How often a text repeats itself or leaves a quote open, and how many words neither corpus nor source has."""
+        """How often a text repeats itself, how many words neither corpus nor source has, and open quotes and brackets.
+
+        What its source leaves open may be open here.
+        """
         own = set(WORD.findall(source.casefold()))
         invented = self.lexicon.invented(text) if self.lexicon else []
-        return repeated(text) + sum(word not in own for word in invented) + text.count('"') % 2
+        return repeated(text) + sum(word not in own for word in invented) + abs(unbalanced(text) - unbalanced(source))
 
 
 def _trained(name: str) -> str:
