@@ -125,7 +125,8 @@ def test_a_source_without_the_label_is_opened_where_it_speaks_against_it(writer,
         writer.vary(BAD[0], 5, seed=1, conditions=Conditions(judged=(label,) if label else ()))
         codes[label], template = seen[0]
         kept[label] = (template[template[:, -1] >= 0] == bad).any(axis=1).mean()
-    assert codes["mood=good"] - codes[""] == pytest.approx(1.5 * np.tile(writer.way(["mood=good"]), (len(codes[""]), 1)), abs=1e-6)
+    moved = codes["mood=good"] - codes[""]
+    assert moved == pytest.approx(1.5 * np.tile(writer.way(["mood=good"]), (len(moved), 1)), abs=1e-6)
     assert (codes["mood=bad"] == codes[""]).all()
     assert kept["mood=good"] < 0.2 and kept["mood=bad"] == kept[""] > 0.5
 
