@@ -176,7 +176,8 @@ class SequenceVAEConfig:
                             least=0.0, most=0.99999)
     clip: float = option(5.0, "largest global gradient norm", least=0.0)
     softmax_samples: int = option(0, "tokens that training estimates the softmax from: 500 to 2,000 of a vocabulary of "
-                                  "10,000 and more trains twice as fast; 0 takes all; evaluation always does", least=0)
+                                  "10,000 and more trains twice as fast; 0 takes all, and so does more than there are; "
+                                  "evaluation always does", least=0)
     jit: bool = option(True, "compile trainings of 500 steps or more with XLA: about 3 s per length bucket, then "
                        "faster; without it one that was stopped and resumed may differ in the last bits; cuDNN's "
                        "layers go without")

@@ -81,10 +81,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     jit = config.jit and network.pays(steps * config.epochs)
     widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit))
     chances = None
-    if config.softmax_samples:
-        if config.softmax_samples >= tokens.vocabulary_size:
-            raise ConfigError(f"sequence_vae.softmax_samples is {config.softmax_samples}, and the vocabulary has "
-                              f"{tokens.vocabulary_size} tokens", "set it to 0, which takes them all")
+    if 0 < config.softmax_samples < tokens.vocabulary_size:
         chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), config.softmax_samples)
     network.compile(optimizer=_optimizer(config, steps), jit_compile=jit)
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
