@@ -59,7 +59,8 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
 
     # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts. And
     # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
-    counted, others = tokens.rows("train")[::2], tokens.rows("train")[1::2]
+    counted = tokens.rows("train")[::2]
+    others = np.setdiff1d(tokens.rows("train"), counted) if len(tokens.rows("train")) > 1 else counted
     writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
