@@ -25,7 +25,7 @@ from textvae.seeds import child
 from textvae.text import tokenizer
 from textvae.text.language_model import KneserNey
 from textvae.text.lexicon import folded
-from textvae.text.pairs import Pairs
+from textvae.text.pairs import Pairs, halves
 from textvae.writing.writer import STRENGTH, TEMPERATURE, Writer
 
 EACH = 5  # variations of a source
@@ -56,7 +56,7 @@ class Judges:
         words = tokenizer.load(tokens.tokenizer)
         rows = tokens.rows("train")
         self.training = {folded(words.decode(tokens.sequence(row))) for row in rows}
-        rows = rows[1::2]  # of the others the writer counts which tokens stand beside each other
+        rows = halves(tokens)[1]  # of the others the writer counts which tokens stand beside each other
         rng = np.random.default_rng(child(SEED, "judges"))
         some = rows if len(rows) <= JUDGED else rng.choice(rows, JUDGED, replace=False)
         self.texts = [words.decode(tokens.sequence(row)) for row in some]
@@ -186,7 +186,7 @@ def collect(pipeline: str, root: Path, number: int | None, count: int) -> Path:
     tokens, trained, autoencoder = (runs.load(store, stage, run.number)
                                     for stage in ("tokens", "sequence_vae", "autoencoder"))
     writer = Writer.of(tokens, trained)
-    writer.pairs = Pairs(tokens, tokens.rows("train")[::2])
+    writer.pairs = Pairs(tokens, halves(tokens)[0])
     judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     sources = chosen(writer, tokens, judges, count)
     ways: list[tuple[str, Callable[[Any, list[str], float], Groups], Any, Sequence[float]]] = [

@@ -95,7 +95,7 @@ def test_a_run_comes_back_and_writes_the_same(home: Store, whole: Path, tmp_path
     assert upkeep.verify(store) == [] and runs.current(store) == run
     assert run.origin["from"] == str(whole) and run.origin["left_out"] == ["corpus", "latents"]
     there, here = (package.open(own.folder) for own in (home, store))
-    met, common = there.pairs.met(), here.pairs.met()
+    met, common = there.pairs.met, here.pairs.met
     assert np.array_equal(common, met[met[:, 2] > 1]) and 0 < len(common) < len(met)
     here.pairs = there.pairs
     wanted = there.vary("the cat sat on the mat", 4, seed=1, temperature=1.0)

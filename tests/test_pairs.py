@@ -57,7 +57,7 @@ def test_what_leads_to_a_given_token():
         assert np.exp(table[end, token]) == pytest.approx(chance(token, None), rel=1e-4)
         between = sum(chance(token, other) * chance(other, 6) for other in [0, 1, *known])
         # The end may stand between as well; what follows it counts as nothing that was met.
-        between += chance(token, None) * PAIRS._chances[2][6]
+        between += chance(token, None) * chance(3, 6)
         assert np.exp(table[far, token]) == pytest.approx(between, rel=1e-3)
 
 

@@ -304,7 +304,7 @@ def test_score_is_minus_the_log_probability_of_what_was_written(writer):
         np.testing.assert_allclose(alone, writer.score([sequences[i]] * len(z), z), rtol=1e-5)
 
 
-def test_who_says_no_more_or_less_often_than_the_source_comes_last(monkeypatch):
+def test_who_says_no_more_or_less_often_than_the_source_comes_last():
     texts = ["it is not hard to say", "it is never hard to see", "it is so hard to say"]
     writer = networks.writer(texts=texts)
     found = writer.vary(texts[0], 200, seed=1, strength=0.1, temperature=1.0, candidates=2)

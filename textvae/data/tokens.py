@@ -55,7 +55,7 @@ class Tokens:
         check_array("Tokens", "split", self.split, np.uint8, "sequences", (count,))
         if self.pairs is not None:
             check_array("Tokens", "pairs", self.pairs, np.int32, "pairs, 3", (None, 3))
-            if not ((self.pairs >= (0, 0, 1)) & (self.pairs[:, :2].max(initial=0) < self.vocabulary_size)).all():
+            if (self.pairs < (0, 0, 1)).any() or self.pairs[:, :2].max(initial=0) >= self.vocabulary_size:
                 raise ValueError("Tokens.pairs must hold token ids, and how often they follow each other")
         if len(self.post_ids) != len(self.post_labels):
             raise ValueError("Tokens.post_ids and Tokens.post_labels must have one entry per post each")

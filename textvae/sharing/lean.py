@@ -39,4 +39,4 @@ def _without_sequences(tokens: Tokens) -> Tokens:
     words, pairs = dict(sorted(Lexicon.of(tokens).counts.items())), Pairs.of(tokens)
     return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32),
                   np.zeros(0, np.uint8), (), (), tokens.tokenizer, tokens.metrics, words,
-                  None if pairs is None else pairs.met(twice=True))
+                  None if pairs is None else pairs.met[pairs.met[:, 2] > 1])

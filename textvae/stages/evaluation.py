@@ -54,13 +54,12 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         report says so, and shows samples only.
     """
     from textvae.text.lexicon import Lexicon
-    from textvae.text.pairs import Pairs
+    from textvae.text.pairs import Pairs, halves
     from textvae.writing.writer import Writer
 
     # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts. And
     # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
-    counted = tokens.rows("train")[::2]
-    others = np.setdiff1d(tokens.rows("train"), counted) if len(tokens.rows("train")) > 1 else counted
+    counted, others = halves(tokens)
     writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),

@@ -12,6 +12,15 @@ EXPECTED = 5  # times that chance alone would put a pair into the corpus: met ne
 REACH = 2  # places before a given token at which it is thought of; further off it hardly matters
 
 
+def halves(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+    """The training split in two, int64 each: what a writer may count, and what its judge reads.
+
+    Of a split of one sequence both are all of it.
+    """
+    rows = tokens.rows("train")
+    return rows[::2], rows[1::2] if len(rows) > 1 else rows
+
+
 class Pairs:
     """Bigrams with interpolated absolute discounting over token ids, for the whole vocabulary at once.
 
@@ -35,8 +44,9 @@ class Pairs:
         rows = tokens.rows("train")
         return cls(tokens, rows) if len(rows) or tokens.pairs is not None else None
 
-    def met(self, *, twice: bool = False) -> np.ndarray:
-        """Which token follows which, and how often: int32 [pairs, 3]; with ``twice`` those met twice or more alone."""
+    @cached_property
+    def met(self) -> np.ndarray:
+        """Which token follows which, and how often: int32 [pairs, 3]."""
         if self._tokens.pairs is not None:
             return self._tokens.pairs
         size, lengths = self._tokens.vocabulary_size, self._tokens.lengths
@@ -45,8 +55,7 @@ class Pairs:
         text = np.insert(self._tokens.ids[counted], np.cumsum(lengths[rows]), END)
         before = np.concatenate([[BEGIN], np.where(text == END, BEGIN, text)[:-1]])
         codes, counts = np.unique(before.astype(np.int64) * size + text, return_counts=True)
-        found = np.stack([*np.divmod(codes, size), counts], axis=1).astype(np.int32)
-        return found[counts > 1] if twice else found
+        return np.stack([*np.divmod(codes, size), counts], axis=1).astype(np.int32)
 
     def nats(self, ids: np.ndarray) -> np.ndarray:
         """-log of the probability of each token, and of the end, after what stands before it: float32 [tokens + 1].
@@ -55,7 +64,7 @@ class Pairs:
             ids: int32 [tokens].
         """
         seen, left, alone = self._chances
-        before, after = np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])
+        before, after = _steps(ids)
         return np.asarray(-np.log(np.asarray(seen[before, after]) + left[before] * alone[after]), np.float32)
 
     def avoided(self, ids: np.ndarray) -> np.ndarray:
@@ -66,7 +75,7 @@ class Pairs:
         """
         seen, *_ = self._chances
         leaving, arriving = self._frequent
-        before, after = np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])
+        before, after = _steps(ids)
         return (np.asarray(seen[before, after]) == 0) & (leaving[before] * arriving[after] >= EXPECTED)
 
     def ahead(self, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +109,7 @@ class Pairs:
     @cached_property
     def _frequent(self) -> tuple[np.ndarray, np.ndarray]:
         """How often each token is left for another, and each one's share of what is arrived at."""
-        before, after, counts = self.met().T
+        before, after, counts = self.met.T
         arriving = np.bincount(after, counts, self._tokens.vocabulary_size)
         return np.bincount(before, counts, self._tokens.vocabulary_size), arriving / arriving.sum()
 
@@ -110,7 +119,7 @@ class Pairs:
         from scipy.sparse import csc_array
 
         size = self._tokens.vocabulary_size
-        before, after, counts = self.met().T
+        before, after, counts = self.met.T
         once, twice = (counts == 1).sum(), (counts == 2).sum()
         discount = once / (once + 2 * twice) if once and twice else 0.5
         total, followers = np.bincount(before, counts, size), np.bincount(before, minlength=size)
@@ -118,3 +127,8 @@ class Pairs:
         preceded = np.bincount(after, minlength=size) + 1.0
         seen = csc_array(((counts - discount) / total[before], (before, after)), shape=(size, size))
         return seen, left, preceded / preceded.sum()
+
+
+def _steps(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What stands before and behind each step from the beginning to the end: int [tokens + 1] each."""
+    return np.concatenate([[BEGIN], ids]), np.concatenate([ids, [END]])

@@ -290,7 +290,7 @@ class Model:
         """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
         parts = []
         for i in range(0, len(code), BATCH):
-            own = None if template is None else template[i:i + BATCH]
+            own = None if template is None or options.sampler == "beam" else template[i:i + BATCH]  # it takes none
             parts.append(self._decoder.decode(
                 code[i:i + BATCH], options, rng=rng, steering=steering, template=own,
                 ahead=None if own is None or self.pairs is None else self.pairs.ahead(own)))
