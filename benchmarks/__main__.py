@@ -26,14 +26,14 @@ from textvae.errors import TextvaeError
 
 # A module each, with run(scratch, quick): a record with "method" and "rows", or a generator of ever fuller ones.
 NAMES = ("training", "sampling", "likelihood", "networks", "word_vectors", "startup", "recipe", "convergence",
-         "scaling", "reading", "remedies")
+         "scaling", "reading", "remedies", "recurrent", "seeds")
 
 BUSY = 0.7  # load average from which a measurement is not worth keeping
 
 
-def measured(name: str, quick: bool, out: Path | None) -> None:
+def measured(name: str, quick: bool, out: Path | None, now: bool = False) -> None:
     """Run one benchmark and write its file, a quick one only where ``out`` says."""
-    if not quick:
+    if not (quick or now):
         _wait()
     path = out or (None if quick else RESULTS / f"{name}.json")
     head: dict[str, Any] = {"name": name, "quick": quick, "machine": describe()}
@@ -67,13 +67,14 @@ def main() -> None:
     parser.add_argument("name", choices=(*NAMES, "all", "table", "check"))
     parser.add_argument("--quick", action="store_true", help="fewer and smaller turns: a check, not a measurement")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--now", action="store_true", help="wait for no load to fall: for machines with many cores")
     parser.add_argument("--record", action="store_true", help="of check: write the ratios that later ones are held to")
     given = parser.parse_args()
     try:
         if given.name == "check":
             sys.exit(0 if check.run(given.record) else 1)
         for name in NAMES if given.name == "all" else (given.name,) if given.name in NAMES else ():
-            measured(name, given.quick, None if given.name == "all" else given.out)
+            measured(name, given.quick, None if given.name == "all" else given.out, given.now)
         if given.name == "table" or (given.name == "all" and not given.quick):
             page.PAGE.write_text(page.text(), encoding="utf-8")
             print(page.PAGE)

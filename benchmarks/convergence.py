@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import corpora
 from benchmarks.machine import RESULTS
 from benchmarks.rows import brief, verdict
-from benchmarks.turns import alone, begun, measures
+from benchmarks.turns import begun, measures, side_by_side
 
 METHOD = (
     "The stage `sequence_vae` on the Penn Treebank, hidden 256, embedding 256, z 32, 32 sentences a batch on average, "
@@ -40,10 +40,10 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     folder, head = corpora.ptb(scratch / "ptb"), measures(METHOD)
     wanted = [(seed, variant) for seed in (SEEDS[:1] if quick else SEEDS) for variant in VARIANTS]
     runs = [] if quick else begun(RESULTS / "convergence.json", head, "runs", len(wanted))
-    for seed, variant in wanted[len(runs):]:
-        given = {"folder": str(folder), "variant": variant, "seed": seed, "epochs": 1 if quick else 3,
-                 "part": 60 if quick else 1}
-        runs.append(alone("benchmarks.convergence", given))
+    given = [{"folder": str(folder), "variant": variant, "seed": seed, "epochs": 1 if quick else 3,
+              "part": 60 if quick else 1} for seed, variant in wanted[len(runs):]]
+    for done in side_by_side("benchmarks.convergence", given):
+        runs.append(done)
         yield {**head, "rows": list(_rows(runs)), "runs": runs}
 
 
@@ -70,7 +70,7 @@ def train(folder: str, variant: str, seed: int, epochs: int, part: int) -> dict[
     from textvae.progress import Progress
     from textvae.stages import sequence_vae
 
-    device.use("auto")
+    device.use("auto", precision="float32")
     tokens = Tokens.load(Path(folder))
     if part > 1:
         kept = tokens.split.copy()

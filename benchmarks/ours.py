@@ -11,7 +11,8 @@ from benchmarks.turns import Clock
 from textvae.data import END, Tokens
 
 EMBEDDING, LATENT = 256, 32  # the literature's sizes for PTB
-PEAK = 2048  # rows and columns of the product that measures the peak
+PEAK = {"cpu": 2048, "gpu": 8192}  # rows and columns of the product that measures the peak
+USUAL = 30_000  # steps of a whole training of PTB, which decide how many widths batches have
 Facts = dict[str, Any]
 
 
@@ -29,10 +30,11 @@ def sequence_vae(tokens: Tokens, hidden: int, *, max_length: int | None = None, 
 def epochs(tokens: Tokens, rows: np.ndarray, batch: int, samples: int = 0
            ) -> Callable[[int], Iterator[dict[str, np.ndarray]]]:
     """Batches of the stage ``sequence_vae``, by the number of the epoch; widths as for a long training of all rows."""
-    from textvae import nn
+    from textvae import device, nn
     from textvae.stages import sequence_vae as stage
 
-    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
+    most = nn.batching.most_widths(USUAL, True, device.on_gpu())
+    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], most)
     chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), samples) if samples else None
     none = np.zeros((len(tokens), 0), np.float32)
     return lambda number: stage.batches(tokens, rows, batch, none, widths=widths, chances=chances,
@@ -40,7 +42,7 @@ def epochs(tokens: Tokens, rows: np.ndarray, batch: int, samples: int = 0
 
 
 def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int = 0, shortest: int = 1,
-             longest: int = 10**6, peaks: bool = True) -> Iterator[Facts]:
+             longest: int = 10**6, peaks: bool = True, precision: str = "auto") -> Iterator[Facts]:
     """Training steps as the stage ``sequence_vae`` makes them, batching included.
 
     Yields:
@@ -48,7 +50,7 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
     """
     from textvae import device
 
-    used = device.use("auto")
+    used = device.use("auto", precision=precision)
     import keras
 
     from textvae.nn.training import _mean
@@ -66,35 +68,78 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
     first = _mean(network.train_on_batch, epoch(0), None)
     yield {"first_pass_seconds": round(clock.seconds, 2), "sequences": len(rows), "loss": round(first["loss"], 3),
            "predictions": corpora.predictions(tokens, rows), "mflop_per_token": round(needed / 1e6, 2),
-           "device": used.describe()}
+           "product": f"product of {PEAK[used.kind]:,} x {PEAK[used.kind]:,} matrices, "
+                      f"{keras.config.dtype_policy().compute_dtype}", "device": used.describe()}
     number = 0
     while True:
         number += 1
         clock = Clock()
         _mean(network.train_on_batch, epoch(number), None)  # the loop that ``fit`` runs
         rate = corpora.predictions(tokens, rows) / clock.seconds
-        top = peak() if peaks else None
+        top = peak(PEAK[used.kind]) if peaks else None
         shares = {"peak_gflops": top / 1e9, "share_of_peak": rate * needed / top} if top else {}
         yield {"tokens_per_second": rate, **shares}
 
 
-def peak() -> float:
-    """Operations per second of a large float32 product, through the backend that runs, compiled or not: the better."""
+def recurrence(*, own: bool, hidden: int, batch: int, steps: int) -> Iterator[Facts]:
+    """An LSTM layer forwards and backwards on JAX, in float32: ours, or keras' own.
+
+    Yields:
+        ``passes_per_second``.
+    """
+    from textvae import device
+
+    used = device.use("auto", precision="float32")
+    if used.backend != "jax":
+        yield {"skipped": f"keras computes with {used.backend}; set KERAS_BACKEND=jax"}
+        return
+    import jax
+    import keras
+
+    from textvae.nn.recurrent import LSTM
+
+    layer = LSTM(hidden, name="lstm") if own else keras.layers.LSTM(hidden, return_sequences=True)
+    inputs = np.random.default_rng(1).standard_normal((batch, steps, EMBEDDING), np.float32)
+    layer.build(inputs.shape)
+    weights = [variable.value for variable in layer.trainable_variables]
+    others = [variable.value for variable in layer.non_trainable_variables]
+
+    def loss(weights: Any, inputs: Any) -> Any:
+        return (layer.stateless_call(weights, others, inputs)[0] ** 2).sum()
+
+    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    inputs = jax.block_until_ready(jax.numpy.asarray(inputs))
+    clock = Clock()
+    jax.block_until_ready(both(weights, inputs))
+    yield {"first_pass_seconds": round(clock.seconds, 2), "device": used.describe()}
+    count = 200 if used.kind == "gpu" else 5
+    while True:
+        clock = Clock()
+        for _ in range(count):
+            found = both(weights, inputs)
+        jax.block_until_ready(found)
+        yield {"passes_per_second": count / clock.seconds}
+
+
+def peak(size: int) -> float:
+    """Operations per second of a large product in the precision that networks compute in, through the backend that
+    runs, compiled or not: the better."""
+    import keras
     from keras import ops
 
     if not _products:
         _products.extend(_compiled(ops.matmul))
-        _factors.extend(ops.convert_to_tensor(np.random.default_rng(seed).standard_normal((PEAK, PEAK), np.float32))
-                        for seed in (1, 2))
+        _factors.extend(ops.cast(np.random.default_rng(seed).standard_normal((size, size), np.float32),
+                                 keras.config.dtype_policy().compute_dtype) for seed in (1, 2))
     times = []
     for product in _products:
         ops.convert_to_numpy(product(*_factors)[0, 0])
         clock = Clock()
         for _ in range(4):
             result = product(*_factors)
-            ops.convert_to_numpy(result[0, 0])
+        ops.convert_to_numpy(result[0, 0])  # a GPU computes one after the other, and is waited for once
         times.append(clock.seconds / 4)
-    return float(2 * PEAK**3 / min(times))
+    return float(2 * size**3 / min(times))
 
 
 _products: list[Callable[..., Any]] = []
@@ -285,7 +330,7 @@ def embedding_vae(*, dim: int, batch: int, steps: int) -> Iterator[Facts]:
     network = nn.NETWORKS["embedding_vae"](dim=dim, hidden=config.hidden, latent=config.latent, beta=config.beta,
                                            similarity=config.similarity, seed=1)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, 10**6)
-    network.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=False)
+    network.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=network.xla(False))
     vectors = np.random.default_rng(1).standard_normal((batch * steps, dim), np.float32)
     network.start(vectors)
     yield from _steps(network, lambda number: ({"vectors": vectors[start:start + batch]}
@@ -308,7 +353,7 @@ def latent_transformer(*, latent: int, batch: int, steps: int) -> Iterator[Facts
     config = LatentTransformerConfig()
     network = nn.NETWORKS["latent_transformer"](latent=latent, layers=config.layers, width=config.width,
                                                 heads=config.heads, dropout=config.dropout, seed=1)
-    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=False)
+    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=network.xla(False))
     latents = np.random.default_rng(1).standard_normal((batch * steps, config.context + 1, latent), np.float32)
     real = np.ones((batch, config.context), np.float32)
     yield from _steps(network, lambda number: (
@@ -337,7 +382,8 @@ def word_transformer(folder: str, *, latent: int, batch: int, steps: int) -> Ite
         dropout=config.dropout, seed=1)
     vectors = np.random.default_rng(1).standard_normal((tokens.vocabulary_size, latent), np.float32)
     network.start(vectors, np.exp(corpora.log_shares(tokens)))
-    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], nn.batching.most_widths(10**6, True))
+    most = nn.batching.most_widths(USUAL, True, device.on_gpu())
+    widths = nn.batching.fit_widths(tokens.lengths[tokens.rows("train")], most)
     network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=network.takes_xla)
     yield from _steps(network, lambda number: batches(tokens, rows, batch, np.random.default_rng(number),
                                                       widths=widths), used,

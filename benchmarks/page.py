@@ -26,10 +26,11 @@ MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a 
             "sample_forward_ppl": "trigrams' PPL of samples", "sample_distinct_2": "distinct-2 of samples",
             "real_distinct_2": "... of as many test sequences", "variation_bleu": "BLEU of variations to their source",
             "variation_ppl": "trigrams' PPL of variations", "source_ppl": "... of their sources"}
-TITLES = {"training": "Training the sequence VAE", "sampling": "Writing", "likelihood": "Likelihood",
-          "networks": "The other networks", "word_vectors": "Word vectors", "startup": "Start-up",
-          "recipe": "A whole recipe", "convergence": "Convergence", "scaling": "Growth with corpus and vocabulary",
-          "reading": "Reading and cutting posts"}
+TITLES = {"training": "Training the sequence VAE", "recurrent": "The LSTM layer", "sampling": "Writing",
+          "likelihood": "Likelihood", "networks": "The other networks", "word_vectors": "Word vectors",
+          "startup": "Start-up", "recipe": "A whole recipe", "convergence": "Convergence",
+          "scaling": "Growth with corpus and vocabulary",
+          "seeds": "The recipe `ptb` from other seeds", "reading": "Reading and cutting posts"}
 HEAD = """\
 # Performance
 

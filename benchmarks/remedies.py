@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import corpora
 from benchmarks.machine import RESULTS
-from benchmarks.turns import alone, begun, measures
+from benchmarks.turns import begun, measures, side_by_side
 
 SEED, PART, EPOCHS = 1, 6, 14
 BASE = {"vectors": "none", "embedding": 128, "hidden": 128, "latent": 32, "dropout": 0.5, "word_dropout": 0.0,
@@ -54,9 +54,10 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     folder, head = corpora.ptb(scratch / "ptb"), measures(METHOD)
     wanted = list(VARIANTS)[:2 if quick else None]
     found = [] if quick else begun(RESULTS / "remedies.json", head, "remedies", len(wanted))
-    for variant in wanted[len(found):]:
-        given = {"folder": str(folder), "variant": variant, "part": 300 if quick else PART, "quick": quick}
-        found.append(alone("benchmarks.remedies", given))
+    given = [{"folder": str(folder), "variant": variant, "part": 300 if quick else PART, "quick": quick}
+             for variant in wanted[len(found):]]
+    for done in side_by_side("benchmarks.remedies", given):
+        found.append(done)
         yield {**head, "rows": [], "remedies": found}
 
 
@@ -68,7 +69,7 @@ def train(folder: str, variant: str, part: int, quick: bool) -> dict[str, Any]:
     from textvae.stages import sequence_vae
     from textvae.writing.model import Model
 
-    device.use("auto")
+    device.use("auto", precision="float32")
     tokens = corpora.thinned(Tokens.load(Path(folder)), part, 40 if quick else 1000)
     changed = VARIANTS[variant]
     settings = config.SequenceVAEConfig(**{**BASE, **changed, **({"epochs": 1} if quick else {})})
@@ -79,7 +80,7 @@ def train(folder: str, variant: str, part: int, quick: bool) -> dict[str, Any]:
     trained = sequence_vae.run(settings, tokens, nothing, nothing, seed=SEED, progress=Progress(), scratch=scratch)
     seconds = round(time.perf_counter() - started, 1)
     measured = config.EvaluationConfig(sequences=0, iw_samples=1, iw_sequences=1)
-    subject = evaluate.Subject(measured, tokens, nothing, nothing, Model(tokens.tokenizer, trained), SEED)
+    subject = evaluate.Subject(measured, tokens, Model(tokens.tokenizer, trained), SEED)
     found = {**evaluate.likelihood(subject), **evaluate.reconstruction(subject)[0]}
     return {"variant": variant, "settings": dataclasses.asdict(settings), "seconds": seconds,
             "metrics": {name: found[name] for name in METRICS}, "history": trained.history}

@@ -43,7 +43,7 @@ def share(work: str, measured: Measured, *, ours: str, must: float, aim: float) 
     rates, needed = measured[ours]["tokens_per_second"], measured[ours]["warm_up"]["mflop_per_token"] / 1e3
     own = {key: round(rates[key] * needed, 1) for key in ("median", "min", "max")}
     return {"work": work, "unit": "GFLOP/s", "ours": brief(ours, own),
-            "yardstick": brief("product of 2048 x 2048 matrices, float32", top),
+            "yardstick": brief(measured[ours]["warm_up"]["product"], top),
             **verdict("share", shares["median"], shares["all"], must, aim)}
 
 

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 from textvae.planning import STAGES
 
 ROOT = Path(__file__).parents[1]
+CORES_EACH = 3  # cores from which on subjects warm up side by side: what they are waited for is mostly compiling
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,20 @@ class Worker:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.turns"], cwd=ROOT, env={**os.environ, **subject.environment}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.facts = self._ask({"maker": subject.maker, "arguments": subject.arguments})
+        self.facts: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Begin the warm-up."""
+        self._ask({"maker": self.subject.maker, "arguments": self.subject.arguments})
+
+    def wait(self) -> None:
+        """Wait for the end of the warm-up."""
+        self.facts = self._answer()
 
     def turn(self) -> dict[str, float]:
         """Measure once."""
-        return self._ask({})
+        self._ask({})
+        return self._answer()
 
     def __enter__(self) -> "Worker":
         return self
@@ -67,10 +79,13 @@ class Worker:
                 pipe.close()
         self.process.wait()
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self.process.stdin is not None and self.process.stdout is not None
+    def _ask(self, question: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"the worker of {self.subject.name} ended with code {self.process.wait()}")
@@ -79,7 +94,7 @@ class Worker:
 
 
 def measure(subjects: Sequence[Subject], repeats: int) -> dict[str, dict[str, Any]]:
-    """Warm every subject up, then measure them in turns.
+    """Warm every subject up, together where there are cores for it, then measure them in turns.
 
     Args:
         subjects: In the order of the turns.
@@ -91,6 +106,12 @@ def measure(subjects: Sequence[Subject], repeats: int) -> dict[str, dict[str, An
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(subject)) for subject in subjects]
+        together = (os.cpu_count() or 1) >= CORES_EACH * len(workers)
+        for group in ([workers] if together else [[worker] for worker in workers]):
+            for worker in group:
+                worker.start()
+            for worker in group:
+                worker.wait()
         able = [worker for worker in workers if "skipped" not in worker.facts]
         turns: dict[str, list[dict[str, float]]] = {worker.subject.name: [] for worker in able}
         for _ in range(repeats):
@@ -111,6 +132,12 @@ def alone(module: str, given: dict[str, Any]) -> dict[str, Any]:
                           stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def side_by_side(module: str, given: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What ``alone`` gives of each, in order; several at once where there are cores, so nothing in it may be timed."""
+    with ThreadPoolExecutor(max((os.cpu_count() or 1) // CORES_EACH, 1)) as pool:
+        yield from pool.map(partial(alone, module), given)
 
 
 def measures(method: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from textvae.nn.weights import restore
 for kind in networks.SETTINGS:
     one = networks.trained(kind)
     network = restore(kind, one.settings, {path: 0.2 * array for path, array in one.weights.items()})
-    network.compile(optimizer="adam", jit_compile=False)
+    network.compile(optimizer="adam", jit_compile=network.xla(False))
     batch = networks.batch(kind, np.random.default_rng(3), size=32)
     before = network.test_on_batch(batch, return_dict=True)["loss"]
     terms = network(batch, training=True)
@@ -32,10 +32,11 @@ for kind in networks.SETTINGS:
 """
 
 
-def measured(policy):
+def measured(policy, backend="tensorflow"):
+    """What ``SCRIPT`` tells of every kind, where keras' backend computes by itself."""
     # oneDNN has other code for bfloat16 on every processor, and its training of small networks crashed one run in some
     # dozens; what is tested here are our networks, so TensorFlow's own products do. A crash says where it was.
-    environ = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONFAULTHANDLER": "1"}
+    environ = {**os.environ, "KERAS_BACKEND": backend, "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONFAULTHANDLER": "1"}
     done = subprocess.run([sys.executable, "-c", SCRIPT, policy], cwd=Path(__file__).parent, capture_output=True,
                           text=True, env=environ)
     assert done.returncode == 0, done.stderr

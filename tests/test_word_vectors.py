@@ -73,7 +73,7 @@ def test_auto_is_keras_where_a_gpu_is_used(tmp_path: Path, monkeypatch: pytest.M
 
     assert keras.ops.convert_to_tensor(0.0) is not None, "a backend runs"
     assert engine() == "gensim"
-    monkeypatch.setattr(word_vectors, "_gpu_in_use", lambda: True)
+    monkeypatch.setattr(word_vectors, "on_gpu", lambda: True)
     assert (engine(), engine("cbow")) == ("keras", "gensim")
 
 

@@ -106,6 +106,12 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     return Device(kind, name, backend, keras.config.dtype_policy().name)
 
 
+def on_gpu() -> bool:
+    """Whether this process computes on a GPU; a backend that has not started does not, and asking would start it."""
+    keras = sys.modules.get("keras")
+    return keras is not None and "cpu" not in str(keras.ops.convert_to_tensor(0.0).device).lower()
+
+
 def _check_backend(backend: str) -> None:
     """Refuse a backend in words, before keras refuses it with a traceback."""
     if backend not in _BACKENDS:

@@ -45,12 +45,13 @@ def fit_widths(lengths: np.ndarray, most: int) -> tuple[int, ...]:
     return tuple(int(values[j]) for j in reversed(chosen))
 
 
-def most_widths(steps: int, compiled: bool) -> int:
+def most_widths(steps: int, compiled: bool, gpu: bool = False) -> int:
     """How many widths a training of so many steps should have, with XLA or without.
 
-    XLA takes as long over a width as 40 steps, so one in 400 steps keeps that to a tenth. 20 leave 4% of padding.
+    XLA takes as long over a width as 40 steps, or 500 of a GPU, so one in ten times as many keeps that to a tenth. 20
+    leave 4% of padding.
     """
-    return min(max(steps // 400, 4), 20) if compiled else 20
+    return min(max(steps // (5000 if gpu else 400), 4), 20) if compiled else 20
 
 
 def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None = None,

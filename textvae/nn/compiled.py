@@ -14,14 +14,15 @@ class Compiled(keras.Model):
     Args:
         network: The network whose variables the function reads.
         function: Takes a dict of tensors, gives a tensor or a structure of tensors.
-        jit: Whether XLA compiles it, where it can: faster where shapes come again, about 3 s for each new one.
+        jit: Whether XLA compiles it, where it can: faster where shapes come again, about 3 s for each new one. JAX has
+            no other compiler.
     """
 
     def __init__(self, network: Any, function: Callable[[dict[str, Any]], Any], *, jit: bool = False) -> None:
         super().__init__(autocast=False)  # what is given, such as z, keeps its precision
         self.network = network
         self.function = function
-        self.compile(jit_compile=jit and network.takes_xla)
+        self.compile(jit_compile=network.xla(jit))
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to build: the network is."""

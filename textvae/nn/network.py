@@ -30,6 +30,13 @@ class Network(keras.Model):
         """
         return keras.config.backend() != "torch" and all(layer.supports_jit for layer in self.layers)
 
+    def xla(self, wanted: bool) -> bool:
+        """What keras' ``jit_compile`` must be: whether XLA is wanted and can; JAX always takes it, having no other.
+
+        Without it keras sends JAX one operation after the other from Python.
+        """
+        return self.takes_xla and (wanted or keras.config.backend() == "jax")
+
     def pays(self, steps: int) -> bool:
         """Whether XLA is worth its time in a training of so many steps, where it can compile the network at all."""
         return steps >= SHORT and self.takes_xla

@@ -3,7 +3,7 @@
 keras' own layers multiply inputs and states step by step, forwards and backwards. Here the inputs of all steps are
 multiplied at once before the loop, and the recurrent kernel's gradient is one product after the backward loop, as cuDNN
 does it (Appleyard et al. 2016, section 3). Weights, their names and the results are those of keras' layers, which run
-instead where there is a GPU: cuDNN is behind them.
+instead where there is a GPU, but on JAX: cuDNN is behind them.
 """
 
 from contextlib import suppress
@@ -24,13 +24,13 @@ class LSTM(layers.LSTM):
     """
 
     def __init__(self, units: int, *, weight_drop: float = 0.0, seed: int = 0, name: str) -> None:
-        super().__init__(units, return_sequences=True, use_cudnn=not weight_drop, name=name)
+        super().__init__(units, return_sequences=True, use_cudnn=_cudnn(weight_drop), name=name)
         self.weight_drop = weight_drop
         self.drops = keras.random.SeedGenerator(seed) if weight_drop else None
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Outputs at the last step and at all steps, and the last state, for keras."""
-        if not self.weight_drop:
+        if self.use_cudnn:
             with suppress(ValueError):  # keras' word that there is no cuDNN here
                 return super().inner_loop(sequences, initial_state, mask, training)
         hidden, cell = (ops.cast(state, "float32") for state in initial_state)
@@ -58,13 +58,13 @@ class GRU(layers.GRU):
     """keras' GRU with return_sequences, reset after the product; arguments and inputs as those of ``LSTM``."""
 
     def __init__(self, units: int, *, weight_drop: float = 0.0, seed: int = 0, name: str) -> None:
-        super().__init__(units, return_sequences=True, use_cudnn=not weight_drop, name=name)
+        super().__init__(units, return_sequences=True, use_cudnn=_cudnn(weight_drop), name=name)
         self.weight_drop = weight_drop
         self.drops = keras.random.SeedGenerator(seed) if weight_drop else None
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Outputs at the last step and at all steps, and the last state, for keras."""
-        if not self.weight_drop:
+        if self.use_cudnn:
             with suppress(ValueError):  # keras' word that there is no cuDNN here
                 return super().inner_loop(sequences, initial_state, mask, training)
         hidden = ops.cast(initial_state[0] if isinstance(initial_state, list | tuple) else initial_state, "float32")
@@ -78,6 +78,11 @@ class GRU(layers.GRU):
         bias = ops.cast(self.cell.bias[1], "float32")
         hidden, _ = _gru_step(projected, self.cell.recurrent_kernel[:], bias, *state)
         return hidden, [hidden]
+
+
+def _cudnn(weight_drop: float) -> bool:
+    # JAX's cuDNN knows no bfloat16, and took three times as long as this loop: benchmarks/recurrent.py.
+    return not weight_drop and keras.config.backend() != "jax"
 
 
 def input_bias(layer: Any) -> Any:

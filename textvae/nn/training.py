@@ -135,6 +135,9 @@ def _average(network: Network) -> list[np.ndarray]:
         return []
     raw = [keras.ops.convert_to_numpy(variable.value).copy() for variable in network.trainable_variables]
     network.optimizer.finalize_variable_values(network.trainable_variables)
+    for variable in network.trainable_variables:
+        # On JAX it is the average's own buffer now, which the next step would give away.
+        variable.assign(keras.ops.copy(variable.value))
     return raw
 
 

@@ -55,7 +55,7 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
     steps = -(-len(train) // config.batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps * config.epochs)
     # Without XLA: on two busy cores a step took 5 ms without it and 16 ms with it.
-    network.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=False)
+    network.compile(optimizer=keras.optimizers.Adam(schedule), jit_compile=network.xla(False))
     fitted = fit(
         network,
         lambda epoch: _batches(train[np.random.default_rng(child(seed, f"epoch-{epoch}")).permutation(len(train))],

@@ -10,6 +10,7 @@ import numpy as np
 from textvae.config import ConstraintConfig, SequenceVAEConfig
 from textvae.constraints import defined
 from textvae.data import UNKNOWN, CompressedVectors, Start, Tokens, TrainedNetwork, WordVectors
+from textvae.device import on_gpu
 from textvae.distribution import Devices
 from textvae.errors import ConfigError
 from textvae.progress import Progress
@@ -78,8 +79,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         return warm.replayed(rows["train"], tokens, start, rng), rng
 
     steps = -(-len(read_in("epoch-0")[0]) // config.batch_size)
-    jit = config.jit and network.pays(steps * config.epochs)
-    widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit))
+    jit = network.xla(config.jit and network.pays(steps * config.epochs))
+    widths = nn.batching.fit_widths(lengths, nn.batching.most_widths(steps * config.epochs, jit, on_gpu()))
     chances = None
     if 0 < config.softmax_samples < tokens.vocabulary_size:
         chances = nn.sampled_softmax.inclusion(tokens.counts("train", ends=True), config.softmax_samples)

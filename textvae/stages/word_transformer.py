@@ -9,6 +9,7 @@ import numpy as np
 
 from textvae.config import WordTransformerConfig
 from textvae.data import BEGIN, END, CompressedVectors, Tokens, TrainedNetwork
+from textvae.device import on_gpu
 from textvae.distribution import Devices
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
@@ -68,8 +69,8 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
 
     rows, validation = tokens.rows("train"), tokens.rows("validation")
     steps = -(-len(rows) // config.batch_size)
-    jit = network.pays(steps * config.epochs)
-    widths = nn.batching.fit_widths(tokens.lengths[rows], nn.batching.most_widths(steps * config.epochs, jit))
+    jit = network.xla(network.pays(steps * config.epochs))
+    widths = nn.batching.fit_widths(tokens.lengths[rows], nn.batching.most_widths(steps * config.epochs, jit, on_gpu()))
     network.compile(optimizer=optimizer(config.learning_rate, steps * config.epochs), jit_compile=jit)
     fitted = fit(
         network,

@@ -10,6 +10,7 @@ import numpy as np
 from textvae import seeds
 from textvae.config import WordVectorsConfig
 from textvae.data import Tokens, WordVectors
+from textvae.device import on_gpu
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.text import tokenizer
@@ -65,7 +66,7 @@ def run(config: WordVectorsConfig, tokens: Tokens, *, seed: int, progress: Progr
     on_device(config, "auto")  # refuses what no engine offers
     engine = config.engine
     if engine == "auto":
-        engine = "keras" if config.algorithm == "skip-gram" and _gpu_in_use() else "gensim"
+        engine = "keras" if config.algorithm == "skip-gram" and on_gpu() else "gensim"
     counts = tokens.counts("train")
     starts, lengths = _pieces(tokens)
     vectors = _ENGINES[engine](config, tokens.ids, starts, lengths, counts, seed, progress, scratch)
@@ -73,12 +74,6 @@ def run(config: WordVectorsConfig, tokens: Tokens, *, seed: int, progress: Progr
     metrics = {"tokens": int(counts.sum()), "vocabulary": len(counts), "covered": int((counts > 0).sum()),
                "engine": engine}
     return WordVectors(vectors, tokenizer.load(tokens.tokenizer).pieces, counts, metrics)
-
-
-def _gpu_in_use() -> bool:
-    # A backend that has not started uses no GPU, and asking it would start it.
-    keras = sys.modules.get("keras")
-    return keras is not None and "cpu" not in str(keras.ops.convert_to_tensor(0.0).device).lower()
 
 
 def _pieces(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
