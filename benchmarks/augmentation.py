@@ -27,14 +27,17 @@ from textvae.classifier import Classifier
 from textvae.data import Tokens
 from textvae.seeds import child
 from textvae.text import tokenizer
-from textvae.writing.augment import augment
+from textvae.writing.augment import VARIED_FROM, augment
 from textvae.writing.writer import Writer
 
 TESTED = 5000  # test texts at most
 CHANGED = 0.1  # share of the words that easy data augmentation changes, as Wei & Zou 2019 take it for few texts
 WIDTH, EPOCHS, PATIENCE = 64, 60, 5  # of the LSTM, which stops by a fifth of the real texts that it does not learn from
 
+HELD = 5  # each such real text is held out by the LSTM, with all that was made of it
+
 Table = tuple[list[str], list[str]]  # texts, and the label of each
+Made = tuple[list[str], list[str], list[int]]  # the same, with the place of the real text that each is or was made of
 
 
 def labelled(tokens: Tokens, split: str, key: str) -> Table:
@@ -58,36 +61,43 @@ def drawn(table: Table, each: int, draw: int) -> Table:
 # -- the ways, each real texts and what was made of them ---------------------------------------------------------------
 
 
-def varied(writer: Writer, few: Table, n: int) -> Table:
+def bare(few: Table) -> Made:
+    """No augmentation."""
+    return (*few, list(range(len(few[0]))))
+
+
+def varied(writer: Writer, few: Table, n: int) -> Made:
     """``textvae augment``; the column's name says nothing to the model, which so is not told the labels."""
     frame = pd.DataFrame({"text": few[0], "of a row": few[1]})
     whole = augment(writer, frame, text="text", label="of a row", n=n, seed=SEED).frame
-    return list(whole["text"]), list(whole["of a row"])
+    places = [int(row or place) - 1 for place, row in enumerate(whole[VARIED_FROM], start=1)]
+    return list(whole["text"]), list(whole["of a row"]), places
 
 
-def eased(judges: Judges, few: Table, n: int) -> Table:
+def eased(judges: Judges, few: Table, n: int) -> Made:
     """Easy data augmentation with as many texts for each."""
-    made = [group[:n] for group in easy(judges, few[0], CHANGED)]
-    return ([*few[0], *(text for group in made for text in group)],
-            [*few[1], *(label for group, label in zip(made, few[1], strict=True) for _ in group)])
+    made = [(text, place) for place, group in enumerate(easy(judges, few[0], CHANGED)) for text in group[:n]]
+    texts, labels, places = bare(few)
+    return ([*texts, *(text for text, _ in made)], [*labels, *(few[1][place] for _, place in made)],
+            [*places, *(place for _, place in made)])
 
 
 # -- the classifiers ---------------------------------------------------------------------------------------------------
 
 
-def regression(train: Table, few: Table, texts: Sequence[str]) -> list[str]:
+def regression(train: Made, few: Table, texts: Sequence[str]) -> list[str]:
     """Logistic regression on tf-idf."""
-    return list(Classifier(*train, seed=SEED).predict(texts))
+    return list(Classifier(*train[:2], seed=SEED).predict(texts))
 
 
-def lstm(train: Table, few: Table, texts: Sequence[str]) -> list[str]:
-    """A small LSTM in both directions; each fifth real text is not learnt from, and says when to stop."""
+def lstm(train: Made, few: Table, texts: Sequence[str]) -> list[str]:
+    """A small LSTM in both directions; each fifth real text says when to stop, and neither it nor what was made of it
+    is learnt from."""
     import keras
 
     keras.utils.set_random_seed(SEED)
     names = sorted(set(few[1]))
-    held = set(few[0][::5])
-    kept = [i for i, text in enumerate(train[0]) if text not in held]
+    kept = [i for i, place in enumerate(train[2]) if place % HELD]
     cut = keras.layers.TextVectorization(max_tokens=5000, output_sequence_length=32)
     cut.adapt([train[0][i] for i in kept])
 
@@ -100,7 +110,7 @@ def lstm(train: Table, few: Table, texts: Sequence[str]) -> list[str]:
                               keras.layers.Dense(len(names), activation="softmax")])
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
     target = np.array([names.index(train[1][i]) for i in kept])
-    real = arrays(few[0][::5]), np.array([names.index(label) for label in few[1][::5]])
+    real = arrays(few[0][::HELD]), np.array([names.index(label) for label in few[1][::HELD]])
     model.fit(arrays([train[0][i] for i in kept]), target, validation_data=real, epochs=EPOCHS, batch_size=32,
               verbose=0, callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)])
     return [names[place] for place in model.predict(arrays(texts), verbose=0, batch_size=512).argmax(axis=1)]
@@ -127,7 +137,7 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
     run = runs.choose(store, number)
     tokens, trained = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae"))
     writer, judges = Writer.of(tokens, trained), Judges(tokens, tokens.tokenizer["level"] == "whitespace")
-    able: dict[str, Callable[[Table, Table, Sequence[str]], list[str]]] = {"regression": regression, "lstm": lstm}
+    able: dict[str, Callable[[Made, Table, Sequence[str]], list[str]]] = {"regression": regression, "lstm": lstm}
     table, test = labelled(tokens, "train", key), labelled(tokens, "test", key)
     some = np.random.default_rng(child(SEED, "test")).permutation(len(test[0]))[:TESTED]
     texts, real = [test[0][i] for i in some], [test[1][i] for i in some]
@@ -135,17 +145,20 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
     record: dict[str, Any] = {
         "pipeline": run.pipeline, "run": run.number, "label": key, "classes": sorted(set(real)), "tested": len(texts),
         "n": n, "labels_seen_by_the_model": told, "device": used.describe(), "machine": describe(), "found": {}}
+    record["found"] = of_run.kept(f"augmentation-{run.pipeline}", record, but=("found", "device", "machine"))
     for count in each:
         done: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in judges_of}
         for draw in range(draws):
             start = time.monotonic()
             few = drawn(table, count, draw)
-            ways = {"none": few, "easy data augmentation": eased(judges, few, n), "textvae": varied(writer, few, n)}
+            ways = {"none": bare(few), "easy data augmentation": eased(judges, few, n),
+                    "textvae": varied(writer, few, n)}
             for name in judges_of:
                 done[name].append({way: scored(able[name](own, few, texts), real) for way, own in ways.items()})
-                print(count, name, draw, {way: round(own["accuracy"], 3) for way, own in done[name][-1].items()},
+                print(count, name, draw, {way: round(own["macro_f1"], 3) for way, own in done[name][-1].items()},
                       f"{time.monotonic() - start:.0f} s each, {draws - draw - 1} to go", flush=True)
-            record["found"][str(count)] = {name: {"draws": len(own), **summed(own)} for name, own in done.items()}
+            record["found"].setdefault(str(count), {}).update(
+                {name: {"draws": len(own), **summed(own)} for name, own in done.items()})
             path = of_run.written(f"augmentation-{run.pipeline}", record)
     return path
 

@@ -34,3 +34,11 @@ def written(name: str, record: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def kept(name: str, record: dict[str, Any], but: tuple[str, ...]) -> dict[str, Any]:
+    """What ``benchmarks/results/NAME.json`` found already, where all of its record but some keys is the same."""
+    path = RESULTS / f"{name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = before.keys() == record.keys() and all(before[key] == record[key] for key in record if key not in but)
+    return dict(before["found"]) if same else {}

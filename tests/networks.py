@@ -120,7 +120,7 @@ def outputs(network):
     found = {}
     for name, inputs in calls.items():
         result = Compiled(network, getattr(network, name)).run(**inputs)
-        parts = (list(result.values()) if isinstance(result, dict) else
+        parts = ([result[key] for key in sorted(result)] if isinstance(result, dict) else  # JAX sorts them
                  result if isinstance(result, list | tuple) else (result,))
         found |= {f"{network.kind}/{name}/{i}": np.asarray(part) for i, part in enumerate(parts)}
     return found

@@ -5,12 +5,13 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from networks import tokens as made
 
-from benchmarks import augmentation, conditions, corpora, page, remedies, rows, turns, variations
+from benchmarks import augmentation, conditions, corpora, of_run, page, remedies, rows, turns, variations
 from benchmarks.machine import RESULTS
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
@@ -60,8 +61,10 @@ def test_trainings_that_were_stopped_go_on_where_they_were(tmp_path):
     assert turns.begun(path, {**head, "stage_version": head["stage_version"] + 1}, "runs", 3) == []
 
 
-def test_subjects_take_turns_in_processes_of_their_own(monkeypatch):
+@pytest.mark.parametrize("cores", [2, 64])
+def test_subjects_take_turns_in_processes_of_their_own(cores, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr("os.cpu_count", lambda: cores)  # many of them warm up side by side
     subjects = [turns.Subject(str(start), "test_benchmarks:counting", {"start": start}) for start in (1, 10, 0)]
     found = turns.measure(subjects, 3)
     assert found["1"] == {"warm_up": {"began": 1},
@@ -235,10 +238,23 @@ def test_augmentation_is_measured_on_texts_that_were_not_learnt_from():
     few = augmentation.drawn(table, 3, 1)
     assert sorted(few[1]) == ["+"] * 3 + ["-"] * 3 and len(set(few[0])) == 6 and few == augmentation.drawn(table, 3, 1)
     assert few != augmentation.drawn(table, 3, 2)
-    predicted = augmentation.regression(few, few, ["a good one", "a bad one"])
+    predicted = augmentation.regression(augmentation.bare(few), few, ["a good one", "a bad one"])
     assert predicted == ["+", "-"] and augmentation.scored(predicted, ["+", "+"])["accuracy"] == 0.5
+    judges = SimpleNamespace(counts={"good": 2, "bad": 1}, cut=lambda texts: [text.split() for text in texts])
+    texts, labels, places = augmentation.eased(judges, few, 2)
+    assert (texts[:6], labels[:6], places[:6]) == augmentation.bare(few) and places[6:] == sorted([*range(6)] * 2)
+    assert [labels[place] for place in places] == labels
     draws = [{"none": {"accuracy": 0.5}, "more": {"accuracy": 0.5 + gain}} for gain in (0.1, 0.3)]
     assert augmentation.summed(draws)["more"]["accuracy"]["gain"]["value"] == pytest.approx(0.2)
+
+
+def test_what_other_numbers_of_texts_gave_stays_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(of_run, "RESULTS", tmp_path)
+    record = {"run": 1, "machine": "here", "found": {"50": {}}}
+    assert of_run.kept("some", record, but=("found", "machine")) == {}
+    of_run.written("some", record)
+    assert of_run.kept("some", {**record, "machine": "there", "found": {}}, but=("found", "machine")) == {"50": {}}
+    assert of_run.kept("some", {**record, "run": 2}, but=("found", "machine")) == {}
 
 
 def test_the_table_of_a_year(tmp_path):

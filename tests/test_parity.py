@@ -72,14 +72,18 @@ def here(tmp_path_factory):
     return folder, found
 
 
+def elsewhere(backend):
+    """The environment of a process that computes on the CPU with a backend."""
+    return {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # halves JAX's time, which is spent compiling
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_compute_what_tensorflow_does(backend, here, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     folder, found = here
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1",
-                   "PYTHONPATH": str(Path(__file__).parents[1]),
-                   "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # halves the time, which is spent compiling
+    environment = {**os.environ, **elsewhere(backend), "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "tests/networks.py", folder, tmp_path / "there.npz"], env=environment,
                           cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -87,3 +91,45 @@ def test_other_backends_compute_what_tensorflow_does(backend, here, tmp_path):
         assert set(there.files) == set(found)
         for name, array in found.items():
             np.testing.assert_allclose(there[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+AVERAGED = """
+import sys
+from pathlib import Path
+import keras, numpy as np
+import networks
+from textvae.nn.training import fit
+from textvae.progress import Progress
+
+network = networks.build("language_model")
+network.compile(optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9), jit_compile=network.xla(False))
+batches = [networks.batch("language_model", np.random.default_rng(seed)) for seed in (1, 2)]
+done = fit(network, lambda epoch: batches, lambda: batches, epochs=3, patience=3, steps=2, scratch=Path(sys.argv[1]),
+           progress=Progress())
+print(*(row["val_loss"] for row in done.history))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_backend_trains_with_averaged_weights(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run([sys.executable, "-c", AVERAGED, tmp_path], capture_output=True, text=True,
+                          env={**os.environ, **elsewhere(backend), "PYTHONPATH": os.pathsep.join(
+                              [str(Path(__file__).parents[1]), str(Path(__file__).parent)])})
+    assert done.returncode == 0, done.stderr
+    losses = [float(word) for word in done.stdout.split()]
+    assert len(losses) == 3 and losses[2] < losses[0]
+
+
+def test_on_jax_everything_is_compiled_and_no_cudnn_is_asked_for(monkeypatch):
+    import keras
+
+    from textvae.nn import recurrent
+
+    network = networks.build("language_model")
+    assert (network.xla(True), network.xla(False)) == (True, False)
+    assert recurrent.LSTM(4, name="here").use_cudnn and not recurrent.LSTM(4, weight_drop=0.1, name="drop").use_cudnn
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    assert network.xla(False)
+    assert not recurrent.LSTM(4, name="there").use_cudnn and not recurrent.GRU(4, name="too").use_cudnn

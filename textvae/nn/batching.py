@@ -50,6 +50,10 @@ def most_widths(steps: int, compiled: bool, gpu: bool = False) -> int:
 
     XLA takes as long over a width as 40 steps, or 500 of a GPU, so one in ten times as many keeps that to a tenth. 20
     leave 4% of padding.
+
+    Example:
+        >>> most_widths(4_000, True), most_widths(30_000, True, gpu=True), most_widths(100, False)
+        (10, 6, 20)
     """
     return min(max(steps // (5000 if gpu else 400), 4), 20) if compiled else 20
 
