@@ -13,6 +13,7 @@ from textvae.text import tokenizer
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
+COMMON = 1e-3  # share of a corpus from which a word may come twice in a sentence: some 130 words of English have it
 BRACKETS = (("“", "”"), ("«", "»"), ("(", ")"), ("[", "]"))
 NEGATIONS = frozenset(("no", "not", "never", "none", "nothing", "nobody", "nowhere", "neither", "nor", "cannot",
                        "without"))
@@ -50,6 +51,21 @@ class Lexicon:
     def invented(self, text: str) -> list[str]:
         """The words of a text that the corpus does not have, in order."""
         return [word for word in WORD.findall(text.casefold()) if word not in self.counts]
+
+    def echoed(self, text: str, source: str) -> int:
+        """How often a text says a word again that its source does not, such words aside as stand everywhere.
+
+        Example:
+            >>> Lexicon(["The people of the town and the mayor"]).echoed("people and people of the town", "the people")
+            1
+        """
+        said, own = (Counter(WORD.findall(words.casefold())) for words in (text, source))
+        return sum(count - max(own[word], 1) for word, count in said.items()
+                   if count > max(own[word], 1) and self.counts[word] < COMMON * self._total)
+
+    @cached_property
+    def _total(self) -> int:
+        return self.counts.total()
 
 
 def whole(phrase: str) -> re.Pattern[str]:

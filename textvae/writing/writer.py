@@ -333,11 +333,13 @@ class Writer(Model):
     def flaws(self, text: str, source: str = "") -> int:
         """How often a text repeats itself, how many words neither corpus nor source has, and open quotes and brackets.
 
-        What its source leaves open may be open here.
+        What its source repeats may be repeated here, and what it leaves open may be open.
         """
-        own = set(WORD.findall(source.casefold()))
-        invented = self.lexicon.invented(text) if self.lexicon else []
-        return repeated(text) + sum(word not in own for word in invented) + abs(unbalanced(text) - unbalanced(source))
+        found = repeated(text) + abs(unbalanced(text) - unbalanced(source))
+        if self.lexicon:
+            own = set(WORD.findall(source.casefold()))
+            found += sum(word not in own for word in self.lexicon.invented(text)) + self.lexicon.echoed(text, source)
+        return found
 
 
 def _trained(name: str) -> str:
