@@ -179,8 +179,8 @@ class SequenceVAEConfig:
                                   "10,000 and more trains twice as fast; 0 takes all, and so does more than there are; "
                                   "evaluation always does", least=0)
     jit: bool = option(True, "compile trainings of 500 steps or more with XLA: about 3 s per length bucket, then "
-                       "faster; without it one that was stopped and resumed may differ in the last bits; cuDNN's "
-                       "layers go without")
+                       "faster, and always on JAX; without it one that was stopped and resumed may differ in the "
+                       "last bits; cuDNN's layers go without")
     tensorboard: str = option("", "folder for TensorBoard logs; needs textvae[tensorboard]")
     constraints: tuple[ConstraintConfig, ...] = option((), "constraint-distance penalties")
 
