@@ -27,7 +27,7 @@ def test_a_template_keeps_all_but_a_share_of_the_words(begins, share, spare, see
     words = np.cumsum([True, *begins[1:]]) - 1
     gone = {int(words[i]) for i in range(len(ids)) if ids[i] not in kept}
     assert len(gone) == wanted and not any(words[i] in gone for i in range(len(ids)) if ids[i] in kept)
-    assert (row == -1).any()
+    assert (row == -1).sum() >= len(ids) - len(kept) > 0  # with fewer tokens than it had, a sentence loses its verb
 
 
 def test_words_that_may_not_be_written_are_open():

@@ -28,7 +28,7 @@ def test_texts_with_repeated_or_invented_words_come_last(writer, monkeypatch):
     monkeypatch.setattr(writer, "lexicon", Lexicon(["no word of these"]))
     found = writer.vary(TEXTS[0], 60, seed=1, temperature=1.0)
     flaws = [repeated(row.text) + sum(word not in TEXTS[0].split() for word in writer.lexicon.invented(row.text))
-             for row in found]
+             + writer.lexicon.echoed(row.text, TEXTS[0]) for row in found]
     assert flaws == sorted(flaws) and flaws[0] < flaws[-1]
 
 

@@ -56,7 +56,7 @@ class Lexicon:
         """How often a text says a word again that its source does not, such words aside as stand everywhere.
 
         Example:
-            >>> Lexicon(["The people of the town and the mayor"]).echoed("people and people of the town", "the people")
+            >>> Lexicon(["and of the town " * 999, "people"]).echoed("the people of the town and people", "the people")
             1
         """
         said, own = (Counter(WORD.findall(words.casefold())) for words in (text, source))
