@@ -23,8 +23,10 @@ def scripted(table: dict[int, dict[int, float]]):
             probabilities[last, token] = probability
 
     class Scripted(keras.Model):
-        takes_xla = True
         embedding = SimpleNamespace(embeddings=np.zeros((SIZE, 1)))
+
+        def xla(self, wanted):
+            return wanted
 
         def first_state(self, z):
             return [z]
