@@ -81,46 +81,6 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
         yield {"tokens_per_second": rate, **shares}
 
 
-def recurrence(*, own: bool, hidden: int, batch: int, steps: int) -> Iterator[Facts]:
-    """An LSTM layer forwards and backwards on JAX, in float32: ours, or keras' own.
-
-    Yields:
-        ``passes_per_second``.
-    """
-    from textvae import device
-
-    used = device.use("auto", precision="float32")
-    if used.backend != "jax":
-        yield {"skipped": f"keras computes with {used.backend}; set KERAS_BACKEND=jax"}
-        return
-    import jax
-    import keras
-
-    from textvae.nn.recurrent import LSTM
-
-    layer = LSTM(hidden, name="lstm") if own else keras.layers.LSTM(hidden, return_sequences=True)
-    inputs = np.random.default_rng(1).standard_normal((batch, steps, EMBEDDING), np.float32)
-    layer.build(inputs.shape)
-    weights = [variable.value for variable in layer.trainable_variables]
-    others = [variable.value for variable in layer.non_trainable_variables]
-
-    def loss(weights: Any, inputs: Any) -> Any:
-        return (layer.stateless_call(weights, others, inputs)[0] ** 2).sum()
-
-    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
-    inputs = jax.block_until_ready(jax.numpy.asarray(inputs))
-    clock = Clock()
-    jax.block_until_ready(both(weights, inputs))
-    yield {"first_pass_seconds": round(clock.seconds, 2), "device": used.describe()}
-    count = 200 if used.kind == "gpu" else 5
-    while True:
-        clock = Clock()
-        for _ in range(count):
-            found = both(weights, inputs)
-        jax.block_until_ready(found)
-        yield {"passes_per_second": count / clock.seconds}
-
-
 def peak(size: int) -> float:
     """Operations per second of a large product in the precision that networks compute in, through the backend that
     runs, compiled or not: the better."""

@@ -148,9 +148,8 @@ def opened(ids: np.ndarray, begins: Sequence[bool], share: float, longest: int, 
             last += 1
         own = int((~np.isin(word[place:last], out)).sum())
         more = min(int(rng.choice(STRETCH)), room)
-        size = max(own + more, min(own, 1))
-        room -= size - own
-        row += [-1] * size
+        room -= more
+        row += [-1] * (own + more)
         place = last
     return closed(row, longest)
 
