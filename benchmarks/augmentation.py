@@ -135,8 +135,9 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
     used = device.use("auto")
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
-    tokens, trained = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae"))
-    writer, judges = Writer.of(tokens, trained), Judges(tokens, tokens.tokenizer["level"] == "whitespace")
+    tokens, trained, latents = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae", "latents"))
+    writer = Writer.of(tokens, trained, latents=latents)
+    judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     able: dict[str, Callable[[Made, Table, Sequence[str]], list[str]]] = {"regression": regression, "lstm": lstm}
     table, test = labelled(tokens, "train", key), labelled(tokens, "test", key)
     some = np.random.default_rng(child(SEED, "test")).permutation(len(test[0]))[:TESTED]

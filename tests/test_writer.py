@@ -71,6 +71,7 @@ def test_latents_are_moved_into_the_region(rows):
 def test_every_family_writes(family):
     writer = networks.writer(**family)
     label = (family.get("labels") or [None])[0]
+    writer.latents = writer.prior(20, np.random.default_rng(2))
     assert len(writer.vary(TEXTS[0], 3, seed=1, temperature=1.0, label=label)) == 3
     assert len(writer.sample(3, seed=1, temperature=1.0, label=label)) == 3
     assert len(writer.interpolate(*TEXTS[:2], 4, seed=1)) == 4
@@ -310,3 +311,39 @@ def test_who_says_no_more_or_less_often_than_the_source_comes_last():
     found = writer.vary(texts[0], 200, seed=1, strength=0.1, temperature=1.0, candidates=2)
     off = [abs(negations(row.text) - 1) + repeated(row.text) for row in found]
     assert off == sorted(off) and off[0] == 0 < off[-1]
+
+
+def test_a_source_of_the_greatest_length_keeps_its_words():
+    """No end was reached there before: only what was written freely came back."""
+    text = TEXTS[2]
+    writer = networks.writer(max_length=len(text.split()))
+    for row in writer.vary(text, 3, seed=1):
+        assert sum(one == two for one, two in zip(row.text.split(), text.split(), strict=False)) >= 4, row.text
+
+
+def test_half_of_the_latents_step_toward_training_texts_nearby(writer, monkeypatch):
+    codes = []
+    write = writer.write
+    monkeypatch.setattr(writer, "write", lambda code, *rest: codes.append(code) or write(code, *rest))
+    goal = np.full((1, 3), 100.0, np.float32)
+    for latents in (None, goal):
+        writer.latents = latents
+        writer.vary(TEXTS[0], 2, seed=1, strength=0.5, candidates=8)
+    alone, stepped = codes[0], next(code for code in codes[1:] if np.abs(code).max() > 50)
+    moved = np.abs(stepped - alone).max(axis=1) > 1e-6
+    assert moved.tolist() == [i // 4 % 2 == 0 for i in range(len(alone))]
+    way, whole = (stepped - alone)[moved], (goal - alone)[moved]
+    assert np.allclose(way / whole, (way / whole)[:, :1], atol=1e-4) and (way / whole).max() <= 1.0
+
+
+def test_neighbours_are_the_nearest_training_texts_but_the_source():
+    from textvae.writing import moves
+
+    rng = np.random.default_rng(3)
+    latents = rng.standard_normal((50, 4)).astype(np.float32)
+    found = moves.neighbours(latents[[7]], latents)[0]
+    apart = np.linalg.norm(latents - latents[7], axis=1)
+    nearest = latents[np.argsort(apart)[1:1 + moves.NEIGHBOURS]]
+    assert {tuple(row) for row in found} == {tuple(row) for row in nearest}
+    assert moves.neighbours(latents[:2], latents[:3]).shape == (2, moves.NEIGHBOURS, 4)
+    assert moves.goals(latents, np.zeros(0, np.int64)) is None

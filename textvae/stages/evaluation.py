@@ -55,12 +55,14 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     """
     from textvae.text.lexicon import Lexicon
     from textvae.text.pairs import Pairs, halves
+    from textvae.writing import moves
     from textvae.writing.writer import Writer
 
     # Told of no labels: what it writes in a constraint's region is judged below by a classifier of the same texts. And
     # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
     counted, others = halves(tokens)
-    writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted))
+    writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted),
+                    latents=moves.goals(latents.mean, tokens.rows("train")))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),

@@ -126,18 +126,26 @@ class Model:
         strengths = np.broadcast_to(np.asarray(strength, np.float32).reshape(-1, 1), (count, 1))
         return np.asarray(self._draw.run(**q, noise=noise, strength=np.array(strengths)))
 
-    def mixed(self, z: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    def mixed(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray) -> np.ndarray:
         """Latents between pairs of them, float32 [n, latent]: ``z`` at share 0, ``other`` at 1, as widely spread.
 
         Gaussian ones are added so that their variance stays (a spherical mixture); on a sphere they stay on it; of
         discrete ones a share is taken from the other.
         """
+        return self._between(z, other, np.sqrt(1 - np.square(share)), share)
+
+    def toward(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray) -> np.ndarray:
+        """Latents that have gone a share of the straight way to others, float32 [n, latent]; else as ``mixed``."""
+        return self._between(z, other, 1 - np.asarray(share), share)
+
+    def _between(self, z: np.ndarray, other: np.ndarray, kept: Any, share: Any) -> np.ndarray:
+        kept, share = (np.asarray(part, np.float32).reshape(-1, 1) for part in (kept, share))
         settings = self.network.settings
         if settings["posterior"] == "categorical":
-            own = np.random.default_rng(len(z)).random((len(z), settings["latent"], 1)) >= share
+            own = np.random.default_rng(len(z)).random((len(z), settings["latent"], 1)) >= share[:, :, None]
             shape = (len(z), settings["latent"], -1)
             return np.where(own, z.reshape(shape), other.reshape(shape)).reshape(z.shape)
-        between = np.sqrt(1 - share**2) * z + share * other
+        between = kept * z + share * other
         if settings["posterior"] == "vmf":
             between *= np.linalg.norm(other, axis=1, keepdims=True) / np.maximum(
                 np.linalg.norm(between, axis=1, keepdims=True), 1e-6)

@@ -16,6 +16,9 @@ STRIDE, LENGTHEN = 1.5, 0.5
 # Tokens that an opened stretch is written with, more than it had; by equal chance. With fewer, sentences lose their
 # verbs: "How make these journeys easier?"
 STRETCH = (0, 0, 0, 1)
+SAME = 1e-5  # share of a latent's squared length under which another, that far off, is of the same text
+NEIGHBOURS = 8  # training texts around a source that latents step toward
+MOST = 100_000  # training texts that are looked through for them, so that a source takes milliseconds
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,42 @@ def reach(strength: float, attempt: int, widen: float) -> tuple[float, float]:
         ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 1.0))
     """
     return min(2.0 * strength, 1.0) * widen**attempt, max(2.0 * strength - 1.0, 0.0)
+
+
+def goals(means: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """The latents that a writer may step toward: of so many rows as ``MOST``, evenly spaced; None where there are none.
+
+    Args:
+        means: Posterior means of a corpus, float32 [sequences, latent]; may be memory-mapped.
+        rows: Of its training split, int64.
+    """
+    return np.asarray(means[rows[::-(-len(rows) // MOST)]]) if len(rows) else None
+
+
+def neighbours(means: np.ndarray, latents: np.ndarray) -> np.ndarray:
+    """The latents that lie nearest to each, itself aside.
+
+    Args:
+        means: float32 [texts, latent].
+        latents: Of a corpus, float32 [sequences, latent].
+
+    Returns:
+        float32 [texts, ``NEIGHBOURS``, latent], in no order; of fewer sequences some come again.
+
+    Example:
+        >>> line = np.arange(20, dtype=np.float32)[:, None]
+        >>> sorted(neighbours(line[[3]], line)[0, :, 0].tolist())
+        [0.0, 1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    """
+    lengths = (latents**2).sum(axis=1)
+    found = []
+    for mean in means:
+        own = mean @ mean
+        apart = lengths - 2 * latents @ mean + own
+        apart[apart < SAME * (1 + own)] = np.inf
+        nearest = np.argpartition(apart, min(NEIGHBOURS, len(latents)) - 1)[:NEIGHBOURS]
+        found.append(latents[np.resize(nearest, NEIGHBOURS)])
+    return np.stack(found)
 
 
 def stride(attempt: int) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from textvae.constraints import Region, move_inside
-from textvae.data import SPECIAL, UNKNOWN, Tokens, TrainedNetwork
-from textvae.decoding import Sampling
+from textvae.data import SPECIAL, UNKNOWN, Latents, Tokens, TrainedNetwork
+from textvae.decoding import END, Sampling
 from textvae.errors import TextvaeError
 from textvae.seeds import child
 from textvae.text.lexicon import WORD, Lexicon, folded, negations, repeated, unbalanced
@@ -26,6 +26,7 @@ CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
 FREELY = 4  # one in so many candidates is given none of the source's words
+TOWARD = 2  # one in so many of either kind steps toward a training text near the source, where the corpus is at hand
 NARROW = 0.8  # factor on the spread around a region's centre, for each round of samples
 ANY = Conditions()
 UNENDED, SAME, AGAIN = "an end", "a difference from the source", "a difference from the others"  # in ``Found.failed``
@@ -45,6 +46,8 @@ class Writer(Model):
         known: The corpus's labels, for ``Conditions.judged`` and for near constraints that a label defines; without
             them such a constraint is its region alone.
         pairs: See ``Model``; the seams of candidates are judged by them as well.
+        latents: Posterior means of training texts, float32 [texts, latent], which candidates step toward; without
+            them latents are drawn around the source alone.
 
     Example::
 
@@ -54,17 +57,21 @@ class Writer(Model):
     """
 
     def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "",
-                 lexicon: Lexicon | None = None, known: Labels | None = None, pairs: Pairs | None = None) -> None:
+                 lexicon: Lexicon | None = None, known: Labels | None = None, pairs: Pairs | None = None,
+                 latents: np.ndarray | None = None) -> None:
         super().__init__(tokenizer, trained, pairs)
+        self.latents = latents
         self.run = run
         self.lexicon = lexicon
         self.known = known
         self._ways: dict[str, np.ndarray] = {}
 
     @classmethod
-    def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "") -> "Writer":
-        """The writer of a run, with the words and labels of its training split."""
-        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens))
+    def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "", latents: Latents | None = None) -> "Writer":
+        """The writer of a run, with the words and labels of its training split, and its latents where they are there.
+        """
+        return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens),
+                   None if latents is None else moves.goals(latents.mean, tokens.rows("train")))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", candidates: int = CANDIDATES, label: str | None = None,
@@ -78,7 +85,8 @@ class Writer(Model):
                   label: str | None = None, conditions: Conditions = ANY) -> list[Found]:
         """Write variations of each text.
 
-        Latents are drawn around each text's posterior mean, some for each variation wanted. Of three in four most of
+        Latents are drawn around each text's posterior mean, some for each variation wanted; half of them then step
+        toward those of training texts nearby, as far as the strength says. Of three in four most of
         the source's words are given, what must be had is given as well, and the decoder chooses what stands between;
         the others are decoded freely (see ``moves``). A given word that the vocabulary lacks, such as a name, stays
         as it is written. What equals the source or another candidate, or does not end as a sentence where the source
@@ -116,6 +124,7 @@ class Writer(Model):
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
         sources = self._sources(texts, judged, conditions)
         q, ways = self.posterior([source.ids for source in sources]), np.stack([source.way for source in sources])
+        near = None if self.latents is None else moves.neighbours(q["mean"], self.latents)
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
@@ -129,12 +138,15 @@ class Writer(Model):
             places = self.label_places(label, len(owners))
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
             z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
+            if near is not None:
+                z = self._stepped(z, near[owners], strength, rng)
             z = z + moves.stride(attempt) * ways[owners]
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
             template, names = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
             for phrase in phrases:
                 template = np.stack([moves.placed(row, phrase, rng) for row in template])
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
+            closed = (template[:, -1] == END) & (options.sampler != "beam")  # others may be cut at the greatest length
             latents = self.posterior(sequences)["mean"]
             written_texts = list(map(_named, self.texts(sequences), names))
             misjudged = self.misjudged(judged, written_texts)
@@ -143,7 +155,8 @@ class Writer(Model):
             for row, (owner, ids, text) in enumerate(zip(owners, sequences, written_texts, strict=True)):
                 fails = [*conditions.failed(text), *_outside(regions, latents[row]), *misjudged[row]]
                 # Behind the end of a sentence nothing goes on.
-                if not text or len(ids) >= self.max_length or (ended(texts[owner]) and not ended(text)):
+                cut = len(ids) >= self.max_length and not closed[row]
+                if not text or cut or (ended(texts[owner]) and not ended(text)):
                     fails.append(UNENDED)
                 elif folded(text) == folded(texts[owner]):
                     fails.append(SAME)
@@ -191,6 +204,19 @@ class Writer(Model):
         rows = [owner.template(share, self.max_length, rng, never) if number % FREELY else nothing
                 for number, (owner, share) in enumerate(zip(owners, shares, strict=True))]
         return np.stack([row for row, _ in rows]), [names for _, names in rows]
+
+    def _stepped(self, z: np.ndarray, near: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+        """Latents of which one in ``TOWARD`` has gone some way to one of its source's neighbours.
+
+        Args:
+            z: float32 [n, latent].
+            near: float32 [n, neighbours, latent].
+            strength: The longest way: half of it at 0.25, all of it from 0.5.
+        """
+        goals = near[np.arange(len(z)), rng.integers(near.shape[1], size=len(z))]
+        shares = rng.random(len(z)) * min(2.0 * strength, 1.0)
+        steps = np.arange(len(z)) // FREELY % TOWARD == 0
+        return self.toward(z, goals, np.where(steps, shares, 0.0))
 
     def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
               regions: dict[str, Region], strength: float) -> list[Variation]:
