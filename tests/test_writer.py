@@ -321,6 +321,14 @@ def test_a_source_of_the_greatest_length_keeps_its_words():
         assert sum(one == two for one, two in zip(row.text.split(), text.split(), strict=False)) >= 4, row.text
 
 
+def test_what_a_source_repeats_may_be_repeated(writer):
+    source = "the cat of the town and the dog of the town"
+    assert repeated(source) and writer.flaws("the cat of the town and the cow of the town", source) == 0
+    assert writer.flaws("the cat cat of the town and the cow of the town", source) == 1
+    assert writer.flaws("friendly and friendly", "friendly and warm") == 1
+    assert writer.flaws("websites//or apps, etc.", "websites and/or apps, etc.") == 1
+
+
 def test_half_of_the_latents_step_toward_training_texts_nearby(writer, monkeypatch):
     codes = []
     write = writer.write

@@ -13,7 +13,9 @@ from textvae.text import tokenizer
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
+SHORT = 3  # letters of words such as "the", which stand twice in any sentence
 COMMON = 1e-3  # share of a corpus from which a word may come twice in a sentence: some 130 words of English have it
+COLLISION = re.compile(r"[,;:/](?:\s*[,;:/.])+|\.(?:\s*[,;:/])+")
 BRACKETS = (("“", "”"), ("«", "»"), ("(", ")"), ("[", "]"))
 NEGATIONS = frozenset(("no", "not", "never", "none", "nothing", "nobody", "nowhere", "neither", "nor", "cannot",
                        "without"))
@@ -99,6 +101,16 @@ def unbalanced(text: str) -> int:
     return sum((abs(text.count(one) - text.count(other)) for one, other in BRACKETS), text.count('"') % 2)
 
 
+def collisions(text: str) -> int:
+    """How many marks that part clauses stand right behind another.
+
+    Example:
+        >>> collisions("No.:: a website///or app"), collisions("Well, and so on...")
+        (2, 0)
+    """
+    return len(COLLISION.findall(text))
+
+
 def negations(text: str) -> int:
     """How many English words of a text say no.
 
@@ -110,12 +122,15 @@ def negations(text: str) -> int:
 
 
 def repeated(text: str) -> int:
-    """How many pairs of neighbouring words come again in a text, and how many words directly follow themselves.
+    """How many pairs of neighbouring words come again in a text, and how many words directly follow themselves, or
+    stand on both sides of another and have four letters or more.
 
     Example:
-        >>> repeated("a good point to make a good point"), repeated("it is often often so")
-        (2, 1)
+        >>> repeated("a good point to make a good point"), repeated("it is often often so"), repeated("warm and warm")
+        (2, 1, 1)
     """
     words = WORD.findall(text.casefold())
     pairs = list(pairwise(words))
-    return len(pairs) - len(set(pairs)) + sum(one == two for one, two in set(pairs))
+    around = {(one, middle) for one, middle, other in zip(words, words[1:], words[2:], strict=False)
+              if one == other != middle and len(one) > SHORT}
+    return len(pairs) - len(set(pairs)) + sum(one == two for one, two in set(pairs)) + len(around)

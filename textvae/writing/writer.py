@@ -11,7 +11,7 @@ from textvae.data import SPECIAL, UNKNOWN, Latents, Tokens, TrainedNetwork
 from textvae.decoding import END, Sampling
 from textvae.errors import TextvaeError
 from textvae.seeds import child
-from textvae.text.lexicon import WORD, Lexicon, folded, negations, repeated, unbalanced
+from textvae.text.lexicon import WORD, Lexicon, collisions, folded, negations, repeated, unbalanced
 from textvae.text.pairs import Pairs
 from textvae.text.sentences import ended
 from textvae.writing import moves, ranking
@@ -357,11 +357,13 @@ class Writer(Model):
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
     def flaws(self, text: str, source: str = "") -> int:
-        """How often a text repeats itself, how many words neither corpus nor source has, and open quotes and brackets.
+        """How often a text repeats itself, how many words neither corpus nor source has, open quotes and brackets, and
+        marks that stand on each other.
 
         What its source repeats may be repeated here, and what it leaves open may be open.
         """
-        found = repeated(text) + abs(unbalanced(text) - unbalanced(source))
+        found = abs(unbalanced(text) - unbalanced(source)) + sum(
+            max(count(text) - count(source), 0) for count in (repeated, collisions))
         if self.lexicon:
             own = set(WORD.findall(source.casefold()))
             found += sum(word not in own for word in self.lexicon.invented(text)) + self.lexicon.echoed(text, source)
