@@ -21,7 +21,7 @@ from textvae.writing.labels import Labels
 from textvae.writing.model import Model
 from textvae.writing.ranking import Candidate
 
-STRENGTH, TEMPERATURE = 0.35, 0.6
+STRENGTH, TEMPERATURE = 0.25, 0.6
 CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see docs/decisions/0017
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
