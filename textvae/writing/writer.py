@@ -68,8 +68,7 @@ class Writer(Model):
 
     @classmethod
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "", latents: Latents | None = None) -> "Writer":
-        """The writer of a run, with the words and labels of its training split, and its latents where they are there.
-        """
+        """The writer of a run, with the words and labels of its training split, and its latents where there are any."""
         return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens),
                    None if latents is None else moves.goals(latents.mean, tokens.rows("train")))
 
@@ -214,7 +213,7 @@ class Writer(Model):
             strength: The longest way: half of it at 0.25, all of it from 0.5.
         """
         goals = near[np.arange(len(z)), rng.integers(near.shape[1], size=len(z))]
-        shares = rng.random(len(z)) * min(2.0 * strength, 1.0)
+        shares = rng.random(len(z)) * moves.reach(strength, 0, WIDEN)[0]
         steps = np.arange(len(z)) // FREELY % TOWARD == 0
         return self.toward(z, goals, np.where(steps, shares, 0.0))
 
