@@ -122,16 +122,38 @@ def test_a_mixture_is_the_sum_of_its_gaussians_and_draws_from_them():
     layer.means.assign([[-5.0, 0.0], [0.0, 5.0], [5.0, 0.0]])
     layer.log_vars.assign(np.full((3, 2), -2.0))
     layer.logits.assign(np.log([0.2, 0.3, 0.5]))
-    parts = layer.components(None)
     z = np.array([[0.1, 4.8], [2.0, 2.0]], np.float32)
     variance, direct = math.exp(-2.0), np.zeros(2)
     for share, mean in zip((0.2, 0.3, 0.5), np.asarray(layer.means), strict=True):
         direct += share * np.exp(-((z - mean) ** 2).sum(1) / (2 * variance)) / (2 * math.pi * variance)
-    assert np.asarray(priors.log_prob(parts, z)) == pytest.approx(np.log(direct), rel=1e-4)
+    assert np.asarray(layer.log_prob(z, None)) == pytest.approx(np.log(direct), rel=1e-4)
     noise = np.random.default_rng(1).standard_normal((30_000, 3), np.float32)
-    draws = np.asarray(priors.sample(parts, noise))
+    draws = np.asarray(layer.sample(noise, None))
     shares = [np.mean(np.linalg.norm(draws - mean, axis=1) < 2.5) for mean in np.asarray(layer.means)]
     assert shares == pytest.approx([0.2, 0.3, 0.5], abs=0.01)
+
+
+def test_a_fitted_mixture_has_the_density_of_its_covariances_and_draws_with_them():
+    from scipy.stats import multivariate_normal
+
+    from textvae.nn import priors
+
+    layer = priors.Fitted(2, components=2)
+    z = np.array([[0.1, 4.8], [2.0, 2.0]], np.float32)
+    assert np.asarray(layer.log_prob(z, None)) == pytest.approx(
+        multivariate_normal(np.zeros(2), np.eye(2)).logpdf(z), rel=1e-5), "standard where nothing is fitted"
+    means = np.array([[-4.0, 0.0], [3.0, 1.0]])
+    covariances = np.array([[[1.0, 0.8], [0.8, 2.0]], [[0.3, -0.2], [-0.2, 0.5]]])
+    layer.means.assign(means)
+    layer.factors.assign(np.linalg.cholesky(covariances))
+    layer.logits.assign(np.log([0.25, 0.75]))
+    direct = sum(share * multivariate_normal(mean, covariance).pdf(z)
+                 for share, mean, covariance in zip((0.25, 0.75), means, covariances, strict=True))
+    assert np.asarray(layer.log_prob(z, None)) == pytest.approx(np.log(direct), rel=1e-4)
+    draws = np.asarray(layer.sample(np.random.default_rng(1).standard_normal((40_000, 3), np.float32), None))
+    left = draws[:, 0] < 0
+    assert left.mean() == pytest.approx(0.25, abs=0.01)
+    assert np.cov(draws[~left].T) == pytest.approx(covariances[1], abs=0.02)
 
 
 def test_log_bessel_neither_under_nor_overflows():

@@ -281,6 +281,7 @@ class Listener(Progress):
     {"posterior": "full", "free_bits": 0.5, "free_bits_over": "total"},
     {"posterior": "full", "prior": "mixture", "components": 3, "free_bits": 0.5, "free_bits_over": "total"},
     {"prior": "vamp", "components": 3, "free_bits": 0.0, "labels": ("pet=cat",)},
+    {"prior": "fitted", "components": 3, "labels": ("pet=cat",)},
     {"posterior": "vmf", "concentration": 20.0, "free_bits": 0.0, "constraints": ()},
     {"posterior": "categorical", "categories": 5, "labels": ("pet=cat",), "softmax_samples": 5},
     {"smooth": 0.5, "labels": ("pet=cat",)},
@@ -376,6 +377,36 @@ def test_the_kls_weight_by_every_schedule():
 def test_settings_that_cannot_go_together_are_refused(tokens, vectors, tmp_path, changed, says):
     with pytest.raises(ConfigError, match=says):
         train(dataclasses.replace(TINY, **changed), tokens, vectors, tmp_path / "s")
+
+
+def test_a_prior_is_fitted_to_the_latents_of_texts(tokens, vectors, trained, tmp_path):
+    config = dataclasses.replace(TINY, prior="fitted", components=4, labels=("pet=cat",), beta=0.01)
+    done = train(config, tokens, vectors, tmp_path / "s")
+    assert done.settings["prior"] == "fitted" and done.settings["components"] in (1, 2, 4)
+    standard = dataclasses.replace(
+        done, settings={**done.settings, "prior": "standard"},
+        weights={path: array for path, array in done.weights.items() if not path.startswith("prior/")})
+    held_out = tokens.rows("validation")
+    label = tokens.label_places(("pet=cat",))[held_out]
+    dear, cheap = (own.nats(own.posterior([np.array(tokens.sequence(row)) for row in held_out], label), z, label).sum(1)
+                   for own in (Writer(tokens.tokenizer, standard), Writer(tokens.tokenizer, done))
+                   for z in [own.draw(own.posterior([np.array(tokens.sequence(row)) for row in held_out], label),
+                                      np.random.default_rng(3))])
+    assert done.metrics["val_prior_gain"] > 1.0
+    assert dear.mean() - cheap.mean() == pytest.approx(done.metrics["val_prior_gain"], rel=0.5)
+    again = train(config, tokens, vectors, tmp_path / "t", start=Start(done, tokens, 2))
+    assert again.settings["prior"] == "fitted" and not same(again, done)
+
+
+def test_a_prior_that_fits_no_better_is_not_taken(tokens, trained):
+    from textvae.stages import prior
+
+    said = Killed(-1)
+    flat = dataclasses.replace(trained, weights={
+        path: np.zeros_like(array) if path.startswith("sequence_vae/posterior") or "posterior" in path else array
+        for path, array in trained.weights.items()})
+    kept = prior.fitted(flat, tokens, None, most=4, seed=1, progress=said)
+    assert kept is flat and "stays a standard normal" in said.said[0]
 
 
 def test_a_network_with_labels_writes_what_it_is_told(tokens, vectors, tmp_path):

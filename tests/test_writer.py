@@ -67,7 +67,8 @@ def test_latents_are_moved_into_the_region(rows):
 
 @pytest.mark.parametrize("family", [
     {"posterior": "full"}, {"posterior": "vmf"}, {"posterior": "categorical", "categories": 4},
-    {"prior": "mixture", "components": 2}, {"prior": "vamp", "components": 2}, {"labels": ["mood=good"], "skip": True}])
+    {"prior": "mixture", "components": 2}, {"prior": "vamp", "components": 2}, {"prior": "fitted", "components": 2},
+    {"labels": ["mood=good"], "skip": True}])
 def test_every_family_writes(family):
     writer = networks.writer(**family)
     label = (family.get("labels") or [None])[0]

@@ -53,7 +53,8 @@ def textvae() -> None:
     """Train variational autoencoders on your own texts and write variations of them, offline.
 
     PIPELINE is a TOML file, the name of one in pipelines/ or of a recipe that comes with textvae (quickstart, blog,
-    blog-bpe, csv, ptb, yelp), or a folder of the store such as models/blog.
+    blog-bpe, csv, ptb, ptb-reconstruction, yelp), or a folder of the store
+    such as models/blog.
 
     \b
     Example:

@@ -38,8 +38,8 @@ class SequenceVAE(Network):
         layer_norm: Whether what recurrent layers hand on is normalised (Ba et al. 2016).
         posterior: A key of ``POSTERIORS``.
         mean_gamma, concentration, categories, relaxation: See ``textvae.nn.posteriors``.
-        prior: ``"standard"``, ``"mixture"`` or ``"vamp"``; see ``textvae.nn.priors``.
-        components: Of a mixture or VampPrior.
+        prior: ``"standard"``, ``"mixture"``, ``"vamp"`` or ``"fitted"``; see ``textvae.nn.priors``.
+        components: Of any but the standard one.
         free_bits: Nats that the KL costs nothing.
         free_bits_over: Whether each ``"dimension"`` has them or all together, ``"total"``.
         labels: Names of the labels that the network is told (CVAE; Sohn et al. 2015).
@@ -87,7 +87,8 @@ class SequenceVAE(Network):
         self.prior: Any = {
             "standard": lambda: None,
             "mixture": lambda: priors.Mixture(latent, components=components, seed=seed + 3),
-            "vamp": lambda: priors.Vamp(embedding, components=components, seed=seed + 3)}[prior]()
+            "vamp": lambda: priors.Vamp(embedding, components=components, seed=seed + 3),
+            "fitted": lambda: priors.Fitted(latent, components=components)}[prior]()
         self.latent = self.family.width
         self.code_width = self.latent + (LABEL_WIDTH if self.labels else 0)
         self.states = 2 if decoder == "lstm" else 1
@@ -194,7 +195,7 @@ class SequenceVAE(Network):
             float32 [batch, latent].
         """
         noise = inputs["noise"]
-        drawn = self.family.prior(noise) if self.prior is None else priors.sample(self._components(), noise)
+        drawn = self.family.prior(noise) if self.prior is None else self.prior.sample(noise, self._pseudo)
         return drawn + self._shift(self._label(inputs, ops.cast(noise, "int32")))
 
     @property
@@ -205,15 +206,12 @@ class SequenceVAE(Network):
     def prior_log_prob(self, z: Any, label: Any) -> Any:
         """log p(z) in nats, float32 [batch]; ``z`` float32 [batch, latent], ``label`` int32 [batch]."""
         z = z - self._shift(label)
-        return self.family.prior_log_prob(z) if self.prior is None else priors.log_prob(self._components(), z)
+        return self.family.prior_log_prob(z) if self.prior is None else self.prior.log_prob(z, self._pseudo)
 
-    def _components(self) -> tuple[Any, Any, Any]:
-        def summarise(embedded: Any) -> dict[str, Any]:
-            return self._summarised(embedded, ops.cast(ops.ones_like(embedded[:, :, 0]), "float32"),
-                                    ops.cast(ops.zeros_like(embedded[:, 0, 0]), "int32"))
-
-        found: tuple[Any, Any, Any] = self.prior.components(summarise)
-        return found
+    def _pseudo(self, embedded: Any) -> dict[str, Any]:
+        """The posterior of pseudo-inputs, which have no padding and no label."""
+        return self._summarised(embedded, ops.cast(ops.ones_like(embedded[:, :, 0]), "float32"),
+                                ops.cast(ops.zeros_like(embedded[:, 0, 0]), "int32"))
 
     def _shift(self, label: Any) -> Any:
         return ops.take(self.prior_means, label, axis=0) if self.labels else 0.0

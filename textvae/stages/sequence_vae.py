@@ -15,7 +15,7 @@ from textvae.distribution import Devices
 from textvae.errors import ConfigError
 from textvae.progress import Progress
 from textvae.seeds import child
-from textvae.stages import warm
+from textvae.stages import prior, warm
 
 # Settings that the network takes as they are.
 OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "decoder", "skip", "hidden", "latent", "dropout",
@@ -62,11 +62,12 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     if config.aggressive and devices is not None:
         raise ConfigError("sequence_vae.aggressive trains on one device, and here are several",
                           "set it to false, or leave one: no --workers, and CUDA_VISIBLE_DEVICES=0")
+    unfitted = {"prior": "standard"} if config.prior == "fitted" else {}
     network = nn.NETWORKS["sequence_vae"](
         vocabulary=tokens.vocabulary_size, embedding=config.embedding if vectors is None else vectors.shape[1],
         max_length=int(tokens.lengths.max(initial=1)), labels=list(config.labels),
         constraints=[constraint.settings for constraint in constraints],
-        **{name: getattr(config, name) for name in OF_NETWORK}, seed=child(seed, "weights"))
+        **{name: getattr(config, name) for name in OF_NETWORK} | unfitted, seed=child(seed, "weights"))
     if vectors is not None:
         network.embedding.embeddings.assign(_scaled(vectors, keras.ops.convert_to_numpy(network.embedding.embeddings)))
     if start is not None:
@@ -154,8 +155,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
              "parameters": network.count_params()}
     if best:  # empty where there is no validation split
         found["val_elbo_nll"] = best["val_reconstruction"] + best["val_kl"]
-    return TrainedNetwork("sequence_vae", network.settings, gather(network), found, fitted.history,
-                          plots.history(fitted.history, title=name))
+    trained = TrainedNetwork("sequence_vae", network.settings, gather(network), found, fitted.history,
+                             plots.history(fitted.history, title=name))
+    if config.prior != "fitted":
+        return trained
+    return prior.fitted(trained, tokens, label, most=config.components, seed=seed, progress=progress)
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
@@ -256,7 +260,7 @@ def _check(config: SequenceVAEConfig) -> None:
             (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
              f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
             (config.free_bits > 0 and config.free_bits_over == "dimension"
-             and (config.prior != "standard" or config.posterior in ("full", "vmf")),
+             and (config.prior in ("mixture", "vamp") or config.posterior in ("full", "vmf")),
              f"free bits per dimension need a KL per dimension, which posterior {config.posterior!r} with prior "
              f"{config.prior!r} has not", 'free_bits_over = "total", or free_bits = 0'),
             (config.posterior == "vmf" and config.latent < 2, "a von Mises-Fisher posterior needs latent 2 or more",

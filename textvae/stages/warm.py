@@ -50,7 +50,11 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
     bias[new] = np.median(bias[shared])
     if compressed is not None and len(new):
         embeddings[new] = _mapped(compressed.vectors, embeddings, shared[shared >= len(SPECIAL)], new, embeddings[new])
-    return {**start.network.weights, EMBEDDINGS: embeddings, BIAS: bias}
+    # A fitted prior is of the latents that were; it is fitted anew after training.
+    refitted = start.network.settings["prior"] == "fitted"
+    kept = {path: array for path, array in start.network.weights.items()
+            if not (refitted and path.startswith("prior/"))}
+    return {**kept, EMBEDDINGS: embeddings, BIAS: bias}
 
 
 def replayed(rows: np.ndarray, tokens: Tokens, start: Start | None, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,70 @@
+"""The prior that is fitted to the latents of the training split, once the sequence VAE is trained."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from textvae.data import Tokens, TrainedNetwork
+from textvae.progress import Progress
+from textvae.seeds import child
+
+MOST = 20_000  # training sequences that it is fitted to: the cost of EM grows with them
+FLOOR = 1e-3  # added to every variance, so that few texts in many dimensions give a density all the same
+
+
+def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *, most: int, seed: int,
+           progress: Progress) -> TrainedNetwork:
+    """Give a network the mixture that latents of the validation split are most likely under.
+
+    Mixtures of 1, 2, 4, ... Gaussians with full covariances are fitted by EM to a draw from the posterior of each
+    training sequence. Where validation latents are likelier under the standard normal, it stays.
+
+    Args:
+        trained: Of kind ``"sequence_vae"``, with the standard prior and a Gaussian posterior.
+        tokens: What it was trained on; without a validation split one Gaussian is fitted.
+        label: int32 [sequences], as the network takes them; None stands for no labels.
+        most: Gaussians at the most.
+        seed: For draws, and for the means that EM starts from.
+
+    Reference: Ghosh et al. 2020, section 4.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    from textvae.writing.model import Model
+
+    model = Model(tokens.tokenizer, trained)
+    rng = np.random.default_rng(child(seed, "fitted prior"))
+
+    def draws(rows: np.ndarray) -> np.ndarray:
+        own = None if label is None else label[rows]
+        z = model.draw(model.posterior([np.array(tokens.sequence(row)) for row in rows], own), rng)
+        # A label moves its prior by as much as it moves the fitted one.
+        return (z if own is None else z - trained.weights["sequence_vae/prior_means"][own]).astype(np.float64)
+
+    training, validation = (draws(np.sort(rng.permutation(tokens.rows(split))[:MOST]))
+                            for split in ("train", "validation"))
+    standard = float(np.mean(-0.5 * np.sum(np.log(2 * np.pi) + validation**2, axis=1))) if len(validation) else -np.inf
+    best: tuple[float, Any] = (standard, None)
+    count = 1
+    with progress.part("prior"):
+        while count <= min(most, len(training) // 2):
+            mixture = GaussianMixture(count, reg_covar=FLOOR, random_state=child(seed, f"mixture-{count}") % 2**32)
+            mixture.fit(training)
+            found = float(mixture.score(validation)) if len(validation) else 0.0
+            best = max(best, (found, mixture), key=lambda own: own[0])
+            count = count * 2 if len(validation) else most + 1
+    mixture = best[1]
+    if mixture is None:
+        progress.say("sequence_vae: the prior stays a standard normal, under which held-out latents are likeliest")
+        return trained
+    return _with(trained, mixture, best[0] - standard if len(validation) else None)
+
+
+def _with(trained: TrainedNetwork, mixture: Any, gained: float | None) -> TrainedNetwork:
+    parts = {"logits": np.log(mixture.weights_), "means": mixture.means_,
+             "factors": np.linalg.cholesky(mixture.covariances_)}
+    weights = {f"prior/{name}": part.astype(np.float32) for name, part in parts.items()}
+    gain = {} if gained is None else {"val_prior_gain": gained}  # nats a sequence, over the standard normal
+    return replace(trained, settings={**trained.settings, "prior": "fitted", "components": len(mixture.means_)},
+                   weights={**trained.weights, **weights}, metrics={**trained.metrics, **gain})
