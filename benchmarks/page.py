@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import remedies
+from benchmarks import priors, remedies
 from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
 from textvae.errors import TextvaeError
@@ -17,6 +17,7 @@ RETRAINING = ROOT / "docs" / "retraining.md"
 BEGIN_CONDITIONS = "<!-- conditions: python -m benchmarks table -->\n"
 BEGIN_AUGMENTATION = "<!-- augmentation: python -m benchmarks table -->\n"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
+BEGIN_PRIORS = "<!-- priors: python -m benchmarks table -->\n"
 BARE = "python -c pass"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
@@ -59,13 +60,17 @@ def text(results: Path = RESULTS) -> str:
 
 
 def training(page: str, results: Path = RESULTS) -> str:
-    """docs/training.md with new tables between their marks: what the recipes reached, and what each remedy did.
+    """docs/training.md with new tables between their marks: what the recipes reached, what a fitted prior changed,
+    and what each remedy did.
 
     Args:
         page: The page as it is.
-        results: Folder of the files that ``benchmarks/quality.py`` and ``benchmarks/remedies.py`` wrote.
+        results: Folder of the files that ``benchmarks/quality.py``, ``priors.py`` and ``remedies.py`` wrote.
     """
     page = _between(page, BEGIN, _recipes(results))
+    fitted = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("priors-*.json"))]
+    if fitted:
+        page = _between(page, BEGIN_PRIORS, _priors(fitted))
     path = results / "remedies.json"
     if not path.exists():
         return page
@@ -210,6 +215,18 @@ def _remedies(record: dict[str, Any]) -> list[str]:
     rows += [(own["variant"], *(estimate(own["metrics"][name]) for name in remedies.METRICS))
              for own in record["remedies"]]
     return [f"{record['method']} {machine(record)}\n", "\n", *_table(rows)]
+
+
+def _priors(found: list[dict[str, Any]]) -> list[str]:
+    rows = [("", *(f"`{own['pipeline']}`, {name}" for own in found for name in own["priors"]),
+             *(f"`{own['pipeline']}`, real texts" for own in found))]
+    rows.append(("Gaussians", *(number(side["components"]) for own in found for side in own["priors"].values()),
+                 *("" for _ in found)))
+    for metric, title in priors.METRICS.items():
+        real = priors.OF_REAL.get(metric)
+        rows.append((title, *(estimate(side["metrics"][metric]) for own in found for side in own["priors"].values()),
+                     *(estimate(own["priors"]["standard"]["metrics"][real]) if real else "" for own in found)))
+    return [*_table(rows), "\n", *(f"`{own['pipeline']}`: {machine(own)}\n" for own in found)]
 
 
 def _recipes(results: Path) -> list[str]:

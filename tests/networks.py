@@ -126,9 +126,26 @@ def outputs(network):
     return found
 
 
+def fitted_prior():
+    """What a fitted prior gives: its density at some latents, and draws; arrays by name."""
+    import keras
+
+    from textvae.nn import priors
+
+    rng = np.random.default_rng(6)
+    prior = priors.Fitted(3, components=2)
+    prior.means.assign(rng.normal(size=(2, 3)).astype("f4"))
+    prior.factors.assign(np.tril(rng.normal(size=(2, 3, 3)), -1).astype("f4") + np.eye(3, dtype="f4"))
+    prior.logits.assign(np.log([0.3, 0.7]).astype("f4"))
+    z, noise = (rng.normal(size=(5, width)).astype("f4") for width in (3, 4))
+    found = {"log_prob": prior.log_prob(keras.ops.convert_to_tensor(z), None),
+             "sample": prior.sample(keras.ops.convert_to_tensor(noise), None)}
+    return {f"fitted prior/{name}": keras.ops.convert_to_numpy(value) for name, value in found.items()}
+
+
 if __name__ == "__main__":
     from textvae.nn.weights import restore
 
     saved = {kind: TrainedNetwork.load(Path(sys.argv[1]) / kind) for kind in SETTINGS}
-    np.savez(sys.argv[2], **{name: array for one in saved.values()
+    np.savez(sys.argv[2], **fitted_prior(), **{name: array for one in saved.values()
                              for name, array in outputs(restore(one.kind, one.settings, one.weights)).items()})

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from networks import tokens as made
+from networks import trained
 
-from benchmarks import augmentation, conditions, corpora, of_run, page, remedies, rows, turns, variations
-from benchmarks.machine import RESULTS
+from benchmarks import augmentation, conditions, corpora, of_run, page, priors, remedies, rows, turns, variations
+from benchmarks.machine import RESULTS, describe
+from textvae.errors import TextvaeError
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
 SIZES = {"batch": 4, "steps": 6, "hidden": 8}
@@ -195,7 +197,8 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
         assert own == tables(own), f"{path} is stale: python -m benchmarks table"
     training, varied = (path.read_text(encoding="utf-8") for path in (page.TRAINING, page.VARIATIONS))
     assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 3 and "n-gram refill" in varied
-    assert training.count(page.BEGIN) == training.count(page.END) == 1 and "| IW-NLL" in training
+    assert training.count(page.BEGIN) == training.count(page.BEGIN_PRIORS) == 1 and training.count(page.END) == 2
+    assert "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
         assert not json.loads(path.read_text(encoding="utf-8")).get("quick"), f"{path.name} is a quick check's"
 
@@ -272,6 +275,27 @@ def test_the_table_of_a_year(tmp_path):
             "the last; at most +1.00% from one to the next. The store had 2 MiB at most.") in new
     assert "| 2 | a bad batch | not promoted | strange |" in new and "| 1 | 102, 4 | 2 |" in new
     assert "| 3 | 103, 1 | not in 1: 104 |" in new and page.retraining(new, tmp_path) == new
+
+
+def test_a_fitted_prior_is_held_against_the_standard_one(tmp_path):
+    from textvae import config, nn
+    from textvae.nn.weights import gather
+
+    learnt = trained("sequence_vae")
+    settings = {**learnt.settings, "posterior": "gaussian", "prior": "standard", "labels": [], "constraints": []}
+    plain = replace(learnt, settings=settings, weights=gather(nn.NETWORKS["sequence_vae"](**settings, seed=1)))
+    own = replace(made([[4 + i % 7, 5, 6 + i % 5] for i in range(60)], range(60), [i % 3 for i in range(60)]),
+                  tokenizer={"level": "whitespace", "size": 11, "words": list("abcdefg"), "lowercase": False})
+    how = config.EvaluationConfig(samples=6, iw_samples=2, iw_sequences=5)
+    found, _ = priors.measured(plain, own, how)
+    kl = {name: side["metrics"]["kl"]["value"] for name, side in found.items()}
+    assert kl["fitted"] < kl["standard"], "an untrained posterior is far from a standard normal"
+    with pytest.raises(TextvaeError, match="Gaussian"):
+        priors.measured(learnt, own, how)
+    record = {"pipeline": "few", "priors": found, "machine": describe()}
+    (tmp_path / "priors-few.json").write_text(json.dumps(record))
+    written = page.training(f"{page.BEGIN}{page.END}{page.BEGIN_PRIORS}{page.END}", tmp_path)
+    assert "| `few`, standard | `few`, fitted |" in written and "IW-NLL" in written
 
 
 def test_the_table_of_remedies(tmp_path):

@@ -63,7 +63,7 @@ def here(tmp_path_factory):
     from textvae.nn.weights import restore
 
     assert keras.config.backend() == "tensorflow"
-    folder, found = tmp_path_factory.mktemp("networks"), {}
+    folder, found = tmp_path_factory.mktemp("networks"), networks.fitted_prior()
     for kind in networks.SETTINGS:
         trained = networks.trained(kind)
         (folder / kind).mkdir()

@@ -96,8 +96,8 @@ class Fitted(layers.Layer):
         super().__init__(name=name, autocast=False)
         shapes = {"logits": (components,), "means": (components, latent), "factors": (components, latent, latent)}
         # Covariances are factors times themselves, transposed (Cholesky); where nothing is fitted all are standard.
-        first = {"logits": "zeros", "means": "zeros", "factors": lambda shape, dtype: ops.broadcast_to(
-            ops.eye(latent, dtype=dtype), shape)}
+        first = {"logits": "zeros", "means": "zeros",
+                 "factors": lambda shape, dtype: ops.zeros(shape, dtype) + ops.eye(latent, dtype=dtype)}
         self.logits, self.means, self.factors = (
             self.add_weight(shape=shape, initializer=first[part], trainable=False, name=part)
             for part, shape in shapes.items())
