@@ -51,7 +51,7 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
     if compressed is not None and len(new):
         embeddings[new] = _mapped(compressed.vectors, embeddings, shared[shared >= len(SPECIAL)], new, embeddings[new])
     # A fitted prior is of the latents that were; it is fitted anew after training.
-    refitted = start.network.settings["prior"] == "fitted"
+    refitted = start.network.settings.get("prior") == "fitted"
     kept = {path: array for path, array in start.network.weights.items()
             if not (refitted and path.startswith("prior/"))}
     return {**kept, EMBEDDINGS: embeddings, BIAS: bias}
