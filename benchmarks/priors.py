@@ -7,7 +7,6 @@ where `prior = "fitted"`, and both are measured as the stage `evaluation` measur
 """
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +46,7 @@ def measured(trained: TrainedNetwork, tokens: Tokens, how: config.EvaluationConf
     """Metrics of the test split under the standard and the fitted prior, and the seconds that the fit took."""
     if trained.settings["posterior"] not in ("gaussian", "full") or trained.settings["prior"] in ("mixture", "vamp"):
         raise TextvaeError("a prior is fitted where the posterior is Gaussian and the prior standard")
-    plain = replace(trained, settings={**trained.settings, "prior": "standard"}, weights={
-        path: array for path, array in trained.weights.items() if not path.startswith("prior/")})
+    plain = prior.unfitted(trained)
     label = tokens.label_places(tuple(trained.settings["labels"])) if trained.settings["labels"] else None
     started = time.perf_counter()
     fitted = prior.fitted(plain, tokens, label, most=COMPONENTS, seed=SEED, progress=Progress())

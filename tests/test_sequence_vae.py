@@ -398,6 +398,15 @@ def test_a_prior_is_fitted_to_the_latents_of_texts(tokens, vectors, trained, tmp
     assert again.settings["prior"] == "fitted" and not same(again, done)
 
 
+@pytest.mark.parametrize("posterior", ["gaussian", "full"])
+def test_without_held_out_texts_one_gaussian_is_fitted(tokens, vectors, tmp_path, posterior):
+    whole = dataclasses.replace(tokens, split=np.zeros(len(tokens), np.uint8))
+    config = dataclasses.replace(TINY, prior="fitted", posterior=posterior, free_bits=0.0, epochs=2)
+    done = train(config, whole, vectors, tmp_path / "s")
+    assert done.settings["prior"] == "fitted" and done.settings["components"] == 1
+    assert "val_prior_gain" not in done.metrics
+
+
 def test_a_prior_that_fits_no_better_is_not_taken(tokens, trained):
     from textvae.stages import prior
 

@@ -22,12 +22,12 @@ def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork,
         Kind ``"sequence_vae"``; its metrics are of the validation split.
     """
     from textvae.stages import sequence_vae as stage
+    from textvae.stages.prior import unfitted
 
     if not config.epochs:
         return TrainedNetwork("sequence_vae", {}, {}, {"trained": False, "reason": "autoencoder.epochs is 0"})
-    own = {name: sequence_vae.settings[name] for name in stage.OF_NETWORK}
-    if own["prior"] == "fitted":  # nothing is drawn from an autoencoder's
-        own["prior"] = "standard"
+    # Nothing is drawn from an autoencoder's prior, so none is fitted.
+    own = {name: unfitted(sequence_vae).settings[name] for name in stage.OF_NETWORK}
     settings = replace(
         SequenceVAEConfig(**own), vectors="none", free_bits=0.0, smooth=0.0, anneal="none", warmup_epochs=0, noise=0.0,
         embedding=sequence_vae.weights["sequence_vae/embedding/embeddings"].shape[1], word_dropout=0.0,

@@ -10,6 +10,7 @@ from textvae.progress import Progress
 from textvae.seeds import child
 
 MOST = 20_000  # training sequences that it is fitted to: the cost of EM grows with them
+OF_PRIOR = "prior/"  # where the paths of its weights begin
 FLOOR = 1e-3  # added to every variance, so that few texts in many dimensions give a density all the same
 
 
@@ -37,6 +38,8 @@ def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *,
     rng = np.random.default_rng(child(seed, "fitted prior"))
 
     def draws(rows: np.ndarray) -> np.ndarray:
+        if not len(rows):
+            return np.zeros((0, model.latent))
         own = None if label is None else label[rows]
         z = model.draw(model.posterior([np.array(tokens.sequence(row)) for row in rows], own), rng)
         # A label moves its prior by as much as it moves the fitted one.
@@ -46,14 +49,13 @@ def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *,
                             for split in ("train", "validation"))
     standard = float(np.mean(-0.5 * np.sum(np.log(2 * np.pi) + validation**2, axis=1))) if len(validation) else -np.inf
     best: tuple[float, Any] = (standard, None)
-    count = 1
+    limit = min(most if len(validation) else 1, len(training) // 2)
     with progress.part("prior"):
-        while count <= min(most, len(training) // 2):
-            mixture = GaussianMixture(count, reg_covar=FLOOR, random_state=child(seed, f"mixture-{count}") % 2**32)
+        for count in (2**power for power in range(limit.bit_length())):
+            mixture = GaussianMixture(count, reg_covar=FLOOR, random_state=child(seed, f"mixture-{count}"))
             mixture.fit(training)
             found = float(mixture.score(validation)) if len(validation) else 0.0
             best = max(best, (found, mixture), key=lambda own: own[0])
-            count = count * 2 if len(validation) else most + 1
     mixture = best[1]
     if mixture is None:
         progress.say("sequence_vae: the prior stays a standard normal, under which held-out latents are likeliest")
@@ -61,10 +63,18 @@ def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *,
     return _with(trained, mixture, best[0] - standard if len(validation) else None)
 
 
+def unfitted(trained: TrainedNetwork) -> TrainedNetwork:
+    """The network beside the prior that it was trained with: as it was before ``fitted``, if that was ever called."""
+    if trained.settings.get("prior") != "fitted":
+        return trained
+    return replace(trained, settings={**trained.settings, "prior": "standard"}, weights={
+        path: array for path, array in trained.weights.items() if not path.startswith(OF_PRIOR)})
+
+
 def _with(trained: TrainedNetwork, mixture: Any, gained: float | None) -> TrainedNetwork:
     parts = {"logits": np.log(mixture.weights_), "means": mixture.means_,
              "factors": np.linalg.cholesky(mixture.covariances_)}
-    weights = {f"prior/{name}": part.astype(np.float32) for name, part in parts.items()}
+    weights = {f"{OF_PRIOR}{name}": part.astype(np.float32) for name, part in parts.items()}
     gain = {} if gained is None else {"val_prior_gain": gained}  # nats a sequence, over the standard normal
     return replace(trained, settings={**trained.settings, "prior": "fitted", "components": len(mixture.means_)},
                    weights={**trained.weights, **weights}, metrics={**trained.metrics, **gain})

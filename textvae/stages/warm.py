@@ -6,6 +6,7 @@ import numpy as np
 
 from textvae.config import SequenceVAEConfig
 from textvae.data import SPECIAL, CompressedVectors, Start, Tokens
+from textvae.stages.prior import unfitted
 from textvae.text import tokenizer as tokenizers
 
 # Of the network's weights these two have a row per token.
@@ -51,10 +52,7 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
     if compressed is not None and len(new):
         embeddings[new] = _mapped(compressed.vectors, embeddings, shared[shared >= len(SPECIAL)], new, embeddings[new])
     # A fitted prior is of the latents that were; it is fitted anew after training.
-    refitted = start.network.settings.get("prior") == "fitted"
-    kept = {path: array for path, array in start.network.weights.items()
-            if not (refitted and path.startswith("prior/"))}
-    return {**kept, EMBEDDINGS: embeddings, BIAS: bias}
+    return {**unfitted(start.network).weights, EMBEDDINGS: embeddings, BIAS: bias}
 
 
 def replayed(rows: np.ndarray, tokens: Tokens, start: Start | None, rng: np.random.Generator) -> np.ndarray:
