@@ -53,7 +53,7 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
     used = device.use("auto", precision=precision)
     import keras
 
-    from textvae.nn.training import _mean
+    from textvae.nn.training import mean, steps_of
 
     tokens = Tokens.load(Path(folder))
     rows = corpora.sample(tokens, batch, steps, shortest=shortest, longest=longest)
@@ -65,7 +65,13 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
     needed = products.training(float(tokens.lengths[rows].mean()), vocabulary=tokens.vocabulary_size,
                                embedding=EMBEDDING, hidden=hidden, latent=LATENT, samples=samples)
     clock = Clock()
-    first = _mean(network.train_on_batch, epoch(0), None)
+    network.optimizer.build(network.trainable_variables)
+
+    def passed(number: int) -> dict[str, float]:  # the loop that ``fit`` runs
+        with steps_of(network) as step:
+            return mean(step, epoch(number))
+
+    first = passed(0)
     yield {"first_pass_seconds": round(clock.seconds, 2), "sequences": len(rows), "loss": round(first["loss"], 3),
            "predictions": corpora.predictions(tokens, rows), "mflop_per_token": round(needed / 1e6, 2),
            "product": f"product of {PEAK[used.kind]:,} x {PEAK[used.kind]:,} matrices, "
@@ -74,7 +80,7 @@ def training(folder: str, *, batch: int, steps: int, hidden: int, samples: int =
     while True:
         number += 1
         clock = Clock()
-        _mean(network.train_on_batch, epoch(number), None)  # the loop that ``fit`` runs
+        passed(number)
         rate = corpora.predictions(tokens, rows) / clock.seconds
         top = peak(PEAK[used.kind]) if peaks else None
         shares = {"peak_gflops": top / 1e9, "share_of_peak": rate * needed / top} if top else {}
@@ -353,12 +359,19 @@ def word_transformer(folder: str, *, latent: int, batch: int, steps: int) -> Ite
 def _steps(network: Any, epoch: Callable[[int], Iterator[dict[str, np.ndarray]]], used: Any,
            predictions: int = 0) -> Iterator[Facts]:
     """Train on one epoch after another."""
+    from textvae.nn.training import mean, steps_of
+
+    network.optimizer.build(network.trainable_variables)
     number = 0
     while True:
         clock, count = Clock(), 0
-        for arrays in epoch(number):
-            network.train_on_batch(arrays, return_dict=True)
-            count += 1
+
+        def counted(steps: int = 1, **shown: float | str) -> None:
+            nonlocal count
+            count += steps
+
+        with steps_of(network) as step:
+            mean(step, epoch(number), counted)
         seconds = clock.seconds
         if number == 0:
             yield {"first_pass_seconds": round(seconds, 2), "steps": count, "device": used.describe()}

@@ -93,28 +93,42 @@ def test_other_backends_compute_what_tensorflow_does(backend, here, tmp_path):
             np.testing.assert_allclose(there[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-AVERAGED = """
+TRAINED = """
 import sys
 from pathlib import Path
 import keras, numpy as np
 import networks
-from textvae.nn.training import fit
+from textvae.nn.training import fit, mean, steps_of
 from textvae.progress import Progress
 
-network = networks.build("language_model")
-network.compile(optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9), jit_compile=network.xla(False))
+def compiled():
+    network = networks.build("language_model")
+    network.compile(optimizer=keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9),
+                    jit_compile=network.xla(False))
+    network.optimizer.build(network.trainable_variables)
+    return network
+
+network = compiled()
 batches = [networks.batch("language_model", np.random.default_rng(seed)) for seed in (1, 2)]
 done = fit(network, lambda epoch: batches, lambda: batches, epochs=3, patience=3, steps=2, scratch=Path(sys.argv[1]),
            progress=Progress())
 print(*(row["val_loss"] for row in done.history))
+
+one, many = compiled(), compiled()
+logs = [one.train_on_batch(batch, return_dict=True) for batch in batches * 6]
+with steps_of(many) as step:
+    got = mean(step, batches * 6)
+for a, b in zip([*one.variables, *one.optimizer.variables], [*many.variables, *many.optimizer.variables], strict=True):
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(a.value), keras.ops.convert_to_numpy(b.value), a.path)
+np.testing.assert_allclose(got["loss"], np.mean([row["loss"] for row in logs]), rtol=1e-6)
 """
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_every_backend_trains_with_averaged_weights(backend, tmp_path):
+def test_every_backend_trains_with_averaged_weights_and_many_steps_on_end_as_one_by_one(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    done = subprocess.run([sys.executable, "-c", AVERAGED, tmp_path], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-c", TRAINED, tmp_path], capture_output=True, text=True,
                           env={**os.environ, **elsewhere(backend), "PYTHONPATH": os.pathsep.join(
                               [str(Path(__file__).parents[1]), str(Path(__file__).parent)])})
     assert done.returncode == 0, done.stderr

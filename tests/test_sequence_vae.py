@@ -161,6 +161,21 @@ def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):
     assert all((batch["decoder"][:, 0] == 1).all() for batch in noised)
 
 
+def test_spliced_sequences_are_the_beginning_of_one_and_the_end_of_another_and_come_back_whole(tokens):
+    rows = tokens.rows("train")
+    batches = list(sequence_vae.batches(tokens, rows, 8, np.zeros((len(tokens), 0), np.float32), splice=1.0,
+                                        rng=np.random.default_rng(0)))
+    whole = [tuple(tokens.sequence(row)) for row in rows]
+    pieces = [tuple(row[row > 2]) for batch in batches for row in batch["target"]]
+    assert sorted(map(len, pieces)) == sorted(map(len, whole))
+    assert set(pieces) - set(whole)
+    begins, ends = ({text[:n] for text in whole for n in range(len(text) + 1)},
+                    {text[n:] for text in whole for n in range(len(text) + 1)})
+    for text in pieces:
+        assert any(text[:n] in begins and text[n:] in ends for n in range(1, len(text) + 1)), text
+    assert all((batch["encoder"] == batch["target"][:, :-1] * (batch["encoder"] > 0)).all() for batch in batches)
+
+
 def test_fitted_widths_and_places_of_the_softmax_change_no_loss(tokens):
     import keras
 
@@ -371,6 +386,7 @@ def test_the_kls_weight_by_every_schedule():
     ({"prior": "mixture", "posterior": "vmf"}, "prior 'mixture' needs a Gaussian posterior"),
     ({"prior": "vamp", "free_bits": 0.1}, "free bits per dimension need a KL per dimension"),
     ({"encoder": "conv", "bidirectional": True}, "has no direction"),
+    ({"splice": 0.5, "labels": ("kind=a",)}, "have no label of their own"),
     ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
     ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),
 ])

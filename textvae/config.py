@@ -142,6 +142,9 @@ class SequenceVAEConfig:
     noise_swap: float = option(0.0, "share of the encoder's tokens that change places with the next", least=0.0,
                                most=0.9)
     noise_shuffle: int = option(0, "places that a token may move by in a shuffle (Lample et al. 2018)", least=0)
+    splice: float = option(0.0, "share of training sequences that end as another of their batch does: for sequences "
+                           "that shall come back from z word by word, as there are more to learn that from; not with "
+                           "labels or constraints", least=0.0, most=1.0)
     pretrain_epochs: int = option(0, "epochs as a plain autoencoder first, then a fresh decoder (Li et al. 2019)",
                                   least=0)
     anneal: str = option("linear", "how the KL's weight comes to beta: rising once, in cycles (Fu et al. 2019), at "

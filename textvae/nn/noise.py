@@ -1,4 +1,4 @@
-"""Noise on a sequence before the encoder reads it (Shen et al. 2020): it must still come back whole."""
+"""Noise on sequences: on what the encoder reads, or on both sides of the network."""
 
 import numpy as np
 
@@ -7,7 +7,8 @@ from textvae.nn.batching import UNKNOWN
 
 def noised(ids: np.ndarray, rng: np.random.Generator, *, delete: float = 0.0, blank: float = 0.0, swap: float = 0.0,
            shuffle: int = 0) -> np.ndarray:
-    """Delete, blank, swap and shuffle tokens, in this order.
+    """Delete, blank, swap and shuffle tokens, in this order, for an encoder whose sequence must still come back whole
+    (Shen et al. 2020).
 
     Args:
         ids: int32 [tokens].
@@ -38,3 +39,27 @@ def noised(ids: np.ndarray, rng: np.random.Generator, *, delete: float = 0.0, bl
         # Sorted by place plus up to shuffle + 1, nobody passes more than `shuffle` others.
         ids = ids[np.argsort(np.arange(len(ids)) + rng.uniform(0, shuffle + 1, len(ids)), kind="stable")]
     return ids
+
+
+def spliced(sequences: list[np.ndarray], rng: np.random.Generator, share: float) -> list[np.ndarray]:
+    """Let some sequences end as another one does, at their own length.
+
+    A network that learns sequences by heart meets no two epochs alike: what CutMix (Yun et al. 2019) is to images.
+
+    Args:
+        sequences: Token ids, int32 [tokens] each, of about one length.
+        share: Of the sequences, how many are to end otherwise; one of a single token never does.
+
+    Example:
+        >>> one, two = np.arange(10, 14), np.arange(20, 24)
+        >>> [ids.tolist() for ids in spliced([one, two], np.random.default_rng(3), 1.0)]
+        [[10, 21, 22, 23], [20, 21, 22, 13]]
+    """
+    found = []
+    for ids, other in zip(sequences, rng.integers(len(sequences), size=len(sequences)), strict=True):
+        end = sequences[other]
+        if rng.random() < share and len(ids) > 1:
+            kept = max(int(rng.integers(1, len(ids))), len(ids) - len(end))
+            ids = np.concatenate([ids[:kept], end[len(end) - len(ids) + kept:]])
+        found.append(ids)
+    return found

@@ -2,8 +2,11 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,9 @@ from textvae.nn.network import Network
 from textvae.progress import Progress
 
 Batch = dict[str, np.ndarray]
+Step = Callable[[Batch], dict[str, Any]]  # takes a batch, gives each term's mean, which may still be on its way
+
+LATE = 8  # steps that may be under way while Python goes on to the next batch
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,14 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         TextvaeError: The loss is no longer a number.
     """
     network.optimizer.build(network.trainable_variables)
-    step, test = (trainer or network).train_on_batch, network.test_on_batch
+    other: Step | None = None if trainer is None else trainer.train_on_batch
+    test: Step = partial(network.test_on_batch, return_dict=True)
     if devices is not None:
-        step, test = devices.steps(network)
+        other, test = devices.steps(network)
+
+    def training() -> AbstractContextManager[Step]:
+        return steps_of(network) if other is None else nullcontext(other)
+
     # `variables` holds the seeds of dropout and sampling as well, the optimizer its moments and step.
     variables = [*network.variables, *network.optimizer.variables, *(trainer.variables if trainer else ())]
     state: dict[str, Any] = {"history": [], "best_epoch": 0, "best_value": None}
@@ -83,7 +94,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     if path.exists() or devices is not None:
         now, state, best = _begun(path, variables, state, devices)
         if state["history"]:
-            _trace(step, test, train, validation)
+            _trace(training, test, train, validation)
             progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
         _put(variables, now)
     met: set[tuple[tuple[int, ...], ...]] = set()
@@ -96,10 +107,11 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         if before_epoch is not None:
             before_epoch(epoch, state["history"])
         with progress.task(f"{label or network.name} epoch {epoch + 1}/{epochs}", steps) as advance:
-            row = _mean(step, train(epoch), advance, progress, met)
+            with training() as step:
+                row = mean(step, train(epoch), advance, progress, met)
             raw = _average(network)
             with progress.part("validation"):
-                tested = _mean(test, validation(), None)
+                tested = mean(test, validation())
             row = {"epoch": epoch + 1, **row, **{f"val_{name}": value for name, value in tested.items()}}
             if after_epoch is not None and np.isfinite(row["loss"]):
                 row |= after_epoch(epoch)
@@ -141,20 +153,21 @@ def _average(network: Network) -> list[np.ndarray]:
     return raw
 
 
-def _trace(train_step: Any, test_step: Any, train: Callable[[int], Iterable[Batch]],
+def _trace(training: Callable[[], AbstractContextManager[Step]], test: Step, train: Callable[[int], Iterable[Batch]],
            validation: Callable[[], Iterable[Batch]]) -> None:
     """Step once through every shape of batch, in the order of the first epoch.
 
     TensorFlow compiles a step for general shapes once it has met a second one, and rounds otherwise there. A resumed
     training must compile in the order of the one that was stopped; what the steps change is overwritten after it.
     """
-    for step, batches in ((train_step, train(0)), (test_step, validation())):
+    for steps, batches in ((training(), train(0)), (nullcontext(test), validation())):
         seen: set[tuple[tuple[int, ...], ...]] = set()
-        for batch in batches:
-            shapes = _shapes(batch)
-            if shapes not in seen:
-                step(batch)
-                seen.add(shapes)
+        with steps as step:
+            for batch in batches:
+                shapes = _shapes(batch)
+                if shapes not in seen:
+                    step(batch)
+                    seen.add(shapes)
 
 
 def _stale(state: dict[str, Any], patience: int) -> bool:
@@ -165,15 +178,58 @@ def _shapes(batch: Batch) -> tuple[tuple[int, ...], ...]:
     return tuple(array.shape for array in batch.values())
 
 
-def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advance: Any,
-          progress: Progress | None = None, met: set[tuple[tuple[int, ...], ...]] | None = None) -> dict[str, float]:
+@contextmanager
+def steps_of(network: Network) -> Iterator[Step]:
+    """The training step of a compiled network, for many steps on end.
+
+    ``train_on_batch`` waits for each step's numbers, and on JAX hands the network its state back after each, which
+    took four times as long as what it saved (`keras/src/backend/jax/trainer.py` avoids it in ``fit``). On JAX the
+    network has its weights again when this ends, and not before.
+    """
+    network.make_train_function()
+    if keras.config.backend() == "tensorflow":
+        yield lambda batch: network.train_function(iter([(batch, None, None)]))
+    elif keras.config.backend() == "jax":
+        kept = (network.trainable_variables, network.non_trainable_variables, network.optimizer.variables,
+                network.metrics_variables)
+        state = tuple([variable.value for variable in group] for group in kept)
+
+        def step(batch: Batch) -> dict[str, Any]:
+            nonlocal state
+            logs, state = network.train_function(state, iter([(batch, None, None)]))
+            return logs
+
+        yield step
+        for group, values in zip(kept, state, strict=True):
+            _put(group, values)
+    else:
+        yield partial(network.train_on_batch, return_dict=True)
+
+
+def mean(step: Step, batches: Iterable[Batch], advance: Any = None, progress: Progress | None = None,
+         met: set[tuple[tuple[int, ...], ...]] | None = None) -> dict[str, float]:
     """Run a step over batches and average what it returns over sequences.
 
-    ``met`` gathers the shapes that the step has been compiled for, so that a profile tells compiling apart.
+    Args:
+        step: From ``steps_of``, or such as ``test_on_batch``.
+        batches: A thread makes them ahead.
+        advance: Told of each step, with the mean loss up to the last step whose numbers are there.
+        progress: Told of the tokens and of the parts that time goes to.
+        met: Gathers the shapes that the step has been compiled for, so that a profile tells compiling apart.
     """
     progress, met = progress or Progress(), set() if met is None else met
     sums: dict[str, float] = {}
     count = 0
+    under_way: deque[tuple[int, dict[str, Any]]] = deque()
+
+    def arrive(left: int) -> None:
+        nonlocal count
+        while len(under_way) > left:
+            size, logs = under_way.popleft()
+            for name, value in logs.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * size
+            count += size
+
     coming = ahead(batches)
     while True:
         with progress.part("input"):
@@ -182,14 +238,14 @@ def _mean(step: Callable[..., dict[str, float]], batches: Iterable[Batch], advan
             break
         size, shapes = len(next(iter(batch.values()))), _shapes(batch)
         with progress.part("steps" if shapes in met else "first steps of a shape"):
-            logs = step(batch, return_dict=True)
+            under_way.append((size, step(batch)))
             progress.count(int(np.count_nonzero(batch["target"])) if "target" in batch else 0)
+            arrive(LATE)
         met.add(shapes)
-        for name, value in logs.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * size
-        count += size
         if advance is not None:
-            advance(1, loss=sums["loss"] / count)
+            advance(1, **({"loss": sums["loss"] / count} if count else {}))
+    with progress.part("steps"):
+        arrive(0)
     return {name: total / count for name, total in sums.items()}
 
 

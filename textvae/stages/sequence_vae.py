@@ -98,7 +98,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
 
     def training(epoch: int, purpose: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
         chosen, rng = read_in(f"{purpose}-{epoch}")
-        return batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths,
+        return batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths, splice=config.splice,
                        noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
                               "shuffle": config.noise_shuffle},
                        word_dropout=config.word_dropout, chances=chances, rng=rng)
@@ -164,8 +164,9 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
             label: np.ndarray | None = None, widths: Sequence[int] | None = None,
-            noise: dict[str, Any] | None = None, word_dropout: float = 0.0, chances: np.ndarray | None = None,
-            rng: np.random.Generator | None = None) -> Iterator[dict[str, np.ndarray]]:
+            splice: float = 0.0, noise: dict[str, Any] | None = None, word_dropout: float = 0.0,
+            chances: np.ndarray | None = None, rng: np.random.Generator | None = None
+            ) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; with an rng shuffled and noised, without one in order and clean.
 
     Args:
@@ -173,6 +174,7 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         applies: float32 [sequences, constraints].
         label: int32 [sequences], as the network takes them.
         widths: What batches may be wide, as ``fit_widths`` chooses; None takes those of ``textvae.nn.batching``.
+        splice: Share of sequences that end as another of the batch does, see ``textvae.nn.noise.spliced``.
         noise: What ``textvae.nn.noise.noised`` takes, for the encoder's tokens.
         word_dropout: Share of the decoder's input tokens that become the unknown token.
         chances: For a sampled softmax: from ``sampled_softmax.inclusion``; needs an rng.
@@ -184,18 +186,20 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
     """
     from textvae.nn import sampled_softmax
     from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, share, teacher_forced
-    from textvae.nn.noise import noised
+    from textvae.nn.noise import noised, spliced
 
     widths = widths or WIDTHS
     lengths = tokens.lengths[rows]
     planned = plan(lengths, batch_size, rng, widths, even=rng is not None)
     for (batch, width), room in zip(planned, rooms(lengths, planned, widths), strict=True):
         chosen = rows[batch]
-        arrays = teacher_forced([tokens.sequence(row) for row in chosen], width)
+        sequences = [tokens.sequence(row) for row in chosen]
+        if rng is not None and splice:
+            sequences = spliced(sequences, rng, splice)
+        arrays = teacher_forced(sequences, width)
         arrays["positions"] = real_positions(arrays["target"], room)
         if rng is not None:
-            sequences = [noised(tokens.sequence(row), rng, **(noise or {})) for row in chosen]
-            arrays["encoder"] = pad(sequences, width)
+            arrays["encoder"] = pad([noised(ids, rng, **(noise or {})) for ids in sequences], width)
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
             arrays["share"] = share(len(chosen), batch_size)
@@ -267,6 +271,8 @@ def _check(config: SequenceVAEConfig) -> None:
              ""),
             (config.mean_gamma > 0 and not gaussian, f"mean_gamma is of Gaussian posteriors, not {config.posterior!r}",
              "set it to 0"),
+            (config.splice > 0 and (config.labels or config.constraints), "spliced sequences have no label of their "
+             "own, and constraints would hold for half of one", "set splice = 0"),
             (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
              "set bidirectional = false")):
         if wrong:
