@@ -13,13 +13,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, GPU, load, memory, and the versions of Python and the packages."""
+    """Processor, cores, GPU, load, memory, the versions of Python and the packages, and what XLA was told."""
     cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), "") if Path("/proc/cpuinfo").exists() else platform.processor()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu(), "load": [round(load, 2) for load in os.getloadavg()],
             "memory_gib": round(memory / 2**30, 1), "system": platform.system(), "machine": platform.machine(),
-            **provenance()}
+            **({"xla_flags": os.environ["XLA_FLAGS"]} if "XLA_FLAGS" in os.environ else {}), **provenance()}
 
 
 def gpu() -> str:

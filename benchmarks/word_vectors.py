@@ -3,9 +3,7 @@
     python -m benchmarks word_vectors        on whichever device and backend there is, such as KERAS_BACKEND=jax
 """
 
-import argparse
 import importlib
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import corpora
-from benchmarks.machine import RESULTS, describe
 from benchmarks.rows import brief, row, verdict
 from benchmarks.turns import Clock, Subject, measure, spread
 from textvae.config import CorpusConfig, TokensConfig, WordVectorsConfig
@@ -41,11 +38,11 @@ WITHIN = 0.95  # quality must be within 5% of gensim's
 Tables = tuple[np.ndarray, np.ndarray]  # vectors of contexts and of centres, float32 [vocabulary, dim] each
 
 
-def run(scratch: Path, quick: bool) -> dict[str, Any]:
+def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     """Measure speed and quality on every corpus that is there.
 
-    Returns:
-        ``rows`` for the table, and ``measured`` by corpus.
+    Yields:
+        After each corpus the record so far: ``rows`` for the table, and ``measured`` by corpus.
     """
     sources = {"lee": corpora.lee} if quick else {"PTB": corpora.ptb, "18f+digitalgov": blogs}
     rows: list[dict[str, Any]] = []
@@ -70,7 +67,7 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
                  _beside(f"word vectors, {name}, overlap of neighbours", "of 10", found["overlap"], more=True),
                  _beside(f"word vectors, {name}, held-out loss", "nats per pair", found["loss"], more=False)]
         measured[name] = {"speed": speed, "quality": found}
-    return {"method": METHOD, "rows": rows, "measured": measured}
+        yield {"method": METHOD, "rows": rows, "measured": measured}
 
 
 def blogs(folder: Path) -> Path:
@@ -267,24 +264,3 @@ def _loss(vectors: np.ndarray, targets: np.ndarray, contexts: np.ndarray, centre
         total += np.logaddexp(0, -(context * targets[centres[own]]).sum(axis=1)).sum()
         total += np.logaddexp(0, np.einsum("pd,pnd->pn", context, targets[noise[own]])).sum()
     return float(total / len(contexts))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Measure and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a sample corpus, few turns; printed and not kept")
-    parser.add_argument("--out", type=Path, help="another file for the results")
-    given = parser.parse_args(argv)
-    started = describe()
-    with tempfile.TemporaryDirectory() as scratch:
-        found = run(Path(scratch), given.quick)
-    record = {"name": "word_vectors", "quick": given.quick, "machine": started, **found}
-    print(json.dumps(found["rows"], indent=1))
-    path = given.out or (None if given.quick else RESULTS / "word_vectors.json")
-    if path is not None:
-        path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(path)
-
-
-if __name__ == "__main__":
-    main()

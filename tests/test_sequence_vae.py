@@ -386,6 +386,7 @@ def test_the_kls_weight_by_every_schedule():
     ({"prior": "mixture", "posterior": "vmf"}, "prior 'mixture' needs a Gaussian posterior"),
     ({"prior": "vamp", "free_bits": 0.1}, "free bits per dimension need a KL per dimension"),
     ({"encoder": "conv", "bidirectional": True}, "has no direction"),
+    ({"encoder": "conv", "summary": "last"}, "has no last state"),
     ({"splice": 0.5, "labels": ("kind=a",)}, "have no label of their own"),
     ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
     ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),

@@ -121,6 +121,9 @@ class SequenceVAEConfig:
                           "texts", choices=("lstm", "gru", "conv"))
     encoder_layers: int = option(1, "layers of the encoder; each convolution sees three tokens more", least=1)
     bidirectional: bool = option(False, "read from both ends: for texts whose point is at their beginning")
+    summary: str = option("mean", "what a recurrent encoder hands on: the mean of its steps, which keeps every word; "
+                          "its last state, which keeps their order; or both, where texts shall come back whole",
+                          choices=("mean", "last", "both"))
     decoder: str = option("lstm", "recurrent cell of the decoder", choices=("lstm", "gru"))
     skip: bool = option(False, "lead z past the decoder into the softmax as well; for z that are hardly used")
     vectors: str = option("compressed", "what the embeddings start from", choices=("compressed", "full", "none"))

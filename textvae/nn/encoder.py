@@ -11,23 +11,26 @@ KERNEL = 3  # steps that one convolution sees
 
 
 class RecurrentEncoder(layers.Layer):
-    """Recurrent layers on top of one another; the summary is the mean over the real steps of the last one.
+    """Recurrent layers on top of one another, and a summary of the last one's steps.
 
-    The mean over time keeps every word's trace, where the last state forgets the first words (Long et al. 2019).
+    The mean over the real steps keeps every word's trace, where the last state forgets the first words (Long et al.
+    2019); the last state keeps the words' order.
 
     Args:
         cell: ``"lstm"`` or ``"gru"``.
         hidden: Width of each layer, in each direction.
         depth: Layers.
         bidirectional: Whether a second one reads each sequence from its end, the two side by side.
+        summary: ``"mean"``, ``"last"`` for what each direction says last, or ``"both"`` side by side.
         layer_norm: Whether what a layer hands on is normalised (Ba et al. 2016).
         weight_drop: Share of the recurrent weights set to zero for a batch (Merity et al. 2018).
         seed: For ``weight_drop``.
     """
 
-    def __init__(self, cell: str, *, hidden: int, depth: int = 1, bidirectional: bool = False, layer_norm: bool = False,
-                 weight_drop: float = 0.0, seed: int, name: str = "encoder") -> None:
+    def __init__(self, cell: str, *, hidden: int, depth: int = 1, bidirectional: bool = False, summary: str = "mean",
+                 layer_norm: bool = False, weight_drop: float = 0.0, seed: int, name: str = "encoder") -> None:
         super().__init__(name=name, autocast=False)
+        self.hidden, self.summary = hidden, summary
 
         def stack(way: str) -> list[Any]:
             return [CELLS[cell](hidden, weight_drop=weight_drop, seed=seed, name=f"{way}_{i}") for i in range(depth)]
@@ -44,7 +47,7 @@ class RecurrentEncoder(layers.Layer):
             real: float32 [batch, time], 1 at tokens and 0 at padding, which is at the end.
 
         Returns:
-            float32 [batch, hidden], twice as wide where bidirectional.
+            float32 [batch, hidden], twice as wide where bidirectional, and again where there are both summaries.
         """
         outputs = embedded
         for i, layer in enumerate(self.onward):
@@ -55,7 +58,16 @@ class RecurrentEncoder(layers.Layer):
                 outputs = ops.concatenate([outputs, _turned(turned, real)], axis=-1)
             if self.norms:
                 outputs = self.norms[i](outputs)
-        return _mean(outputs, real)
+        found = [] if self.summary == "last" else [_mean(outputs, real)]
+        if self.summary != "mean":
+            found += self._last(ops.cast(outputs, "float32"), real)
+        return ops.concatenate(found, axis=-1)
+
+    def _last(self, outputs: Any, real: Any) -> list[Any]:
+        """What is said at the last token onward, and at the first backward: float32 [batch, hidden] each."""
+        ends = ops.maximum(ops.cast(ops.sum(real, axis=1), "int32") - 1, 0)
+        last = ops.take_along_axis(outputs[:, :, :self.hidden], ends[:, None, None], axis=1)[:, 0]
+        return [last, outputs[:, 0, self.hidden:]] if self.backward else [last]
 
 
 class ConvolutionalEncoder(layers.Layer):

@@ -29,7 +29,7 @@ class SequenceVAE(Network):
         latent: Dimensions of z; discrete variables where the posterior is categorical.
         max_length: Tokens of the longest sequence, its end not counted: the most that generation writes.
         encoder: ``"lstm"``, ``"gru"`` or ``"conv"``.
-        encoder_layers, bidirectional: See ``textvae.nn.encoder``.
+        encoder_layers, bidirectional, summary: See ``textvae.nn.encoder``.
         decoder: ``"lstm"`` or ``"gru"``.
         skip: Whether z also goes past the decoder into the softmax (Dieng et al. 2019).
         dropout: Share of the decoder's inputs and outputs set to zero, one mask for all steps (Gal & Ghahramani 2016).
@@ -60,12 +60,12 @@ class SequenceVAE(Network):
     kind = "sequence_vae"
 
     def __init__(self, *, vocabulary: int, embedding: int, hidden: int, latent: int, max_length: int,
-                 encoder: str = "lstm", encoder_layers: int = 1, bidirectional: bool = False, decoder: str = "lstm",
-                 skip: bool = False, dropout: float = 0.0, embedding_dropout: float = 0.0, weight_drop: float = 0.0,
-                 layer_norm: bool = False, posterior: str = "gaussian", mean_gamma: float = 0.0,
-                 concentration: float = 80.0, categories: int = 16, relaxation: float = 1.0, prior: str = "standard",
-                 components: int = 16, free_bits: float = 0.0, free_bits_over: str = "dimension",
-                 labels: list[str] | None = None, smooth: float = 0.0,
+                 encoder: str = "lstm", encoder_layers: int = 1, bidirectional: bool = False, summary: str = "mean",
+                 decoder: str = "lstm", skip: bool = False, dropout: float = 0.0, embedding_dropout: float = 0.0,
+                 weight_drop: float = 0.0, layer_norm: bool = False, posterior: str = "gaussian",
+                 mean_gamma: float = 0.0, concentration: float = 80.0, categories: int = 16, relaxation: float = 1.0,
+                 prior: str = "standard", components: int = 16, free_bits: float = 0.0,
+                 free_bits_over: str = "dimension", labels: list[str] | None = None, smooth: float = 0.0,
                  constraints: list[dict[str, Any]] | None = None, seed: int) -> None:
         settings = {name: value for name, value in locals().items() if name not in ("self", "seed", "__class__")}
         super().__init__(name=self.kind, autocast=False)
@@ -81,7 +81,7 @@ class SequenceVAE(Network):
         self.encoder: Any = (
             ConvolutionalEncoder(hidden=hidden, depth=encoder_layers, layer_norm=layer_norm) if encoder == "conv" else
             RecurrentEncoder(encoder, hidden=hidden, depth=encoder_layers, bidirectional=bidirectional,
-                             layer_norm=layer_norm, weight_drop=weight_drop, seed=seed + 2))
+                             summary=summary, layer_norm=layer_norm, weight_drop=weight_drop, seed=seed + 2))
         self.family: Any = POSTERIORS[posterior](latent, mean_gamma=mean_gamma, concentration=concentration,
                                                  categories=categories, relaxation=relaxation)
         self.prior: Any = {

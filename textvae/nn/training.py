@@ -183,8 +183,7 @@ def steps_of(network: Network) -> Iterator[Step]:
     """The training step of a compiled network, for many steps on end.
 
     ``train_on_batch`` waits for each step's numbers, and on JAX hands the network its state back after each, which
-    took four times as long as what it saved (`keras/src/backend/jax/trainer.py` avoids it in ``fit``). On JAX the
-    network has its weights again when this ends, and not before.
+    keras' ``fit`` avoids as well. On JAX the network has its weights again when this ends, and not before.
     """
     network.make_train_function()
     if keras.config.backend() == "tensorflow":

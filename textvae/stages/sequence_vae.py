@@ -18,7 +18,7 @@ from textvae.seeds import child
 from textvae.stages import prior, warm
 
 # Settings that the network takes as they are.
-OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "decoder", "skip", "hidden", "latent", "dropout",
+OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "summary", "decoder", "skip", "hidden", "latent", "dropout",
               "embedding_dropout", "weight_drop", "layer_norm", "posterior", "mean_gamma", "concentration",
               "categories", "relaxation", "prior", "components", "free_bits", "free_bits_over", "smooth")
 # Settings without which weights do not fit or do not mean the same.
@@ -273,6 +273,8 @@ def _check(config: SequenceVAEConfig) -> None:
              "set it to 0"),
             (config.splice > 0 and (config.labels or config.constraints), "spliced sequences have no label of their "
              "own, and constraints would hold for half of one", "set splice = 0"),
+            (config.summary != "mean" and config.encoder == "conv", "a convolutional encoder has no last state",
+             'set summary = "mean"'),
             (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
              "set bidirectional = false")):
         if wrong:
