@@ -121,11 +121,20 @@ with steps_of(many) as step:
 for a, b in zip([*one.variables, *one.optimizer.variables], [*many.variables, *many.optimizer.variables], strict=True):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(a.value), keras.ops.convert_to_numpy(b.value), a.path)
 np.testing.assert_allclose(got["loss"], np.mean([row["loss"] for row in logs]), rtol=1e-6)
+
+vae = networks.build("sequence_vae")
+vae.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=vae.xla(False))
+vae.penalty_weights.assign([0.0])
+batch = networks.batch("sequence_vae", np.random.default_rng(1))
+for beta in (0.0, 3.0):
+    vae.beta.assign(beta)
+    for logs in (vae.train_on_batch(batch, return_dict=True), vae.test_on_batch(batch, return_dict=True)):
+        np.testing.assert_allclose(logs["loss"], logs["reconstruction"] + beta * logs["kl_free"], rtol=1e-5)
 """
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_every_backend_trains_with_averaged_weights_and_many_steps_on_end_as_one_by_one(backend, tmp_path):
+def test_every_backend_trains_with_averaged_weights_many_steps_on_end_and_says_the_loss_it_has_now(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     done = subprocess.run([sys.executable, "-c", TRAINED, tmp_path], capture_output=True, text=True,

@@ -14,7 +14,7 @@ def information(network: Any, q: dict[str, np.ndarray], *, seed: int) -> np.ndar
 
     Args:
         network: ``textvae.nn.SequenceVAE``.
-        q: From its ``parameters``, arrays [sequences, ...].
+        q: From its ``family_parameters``, arrays [sequences, ...].
 
     Returns:
         float64 [sequences]; see ``textvae.metrics.mutual_information``, which takes diagonal Gaussians. The entropy of

@@ -58,17 +58,19 @@ class Network(keras.Model):
         raise NotImplementedError
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """The loss terms of a batch; see ``terms``."""
-        return self.terms(inputs, training)
+        """The loss terms of a batch, see ``terms``, and ``loss``, what ``objective`` makes of them."""
+        # Here, since keras lets a metric on JAX see variables as they were when its step was compiled.
+        terms = self.terms(inputs, training)
+        return {"loss": self.objective(terms), **terms}
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Any:
         """The objective, for keras; times a batch's ``share``, float32 [batch], where batches differ in size."""
-        return self.objective(y_pred) * (ops.mean(x["share"]) if "share" in x else 1.0)
+        return y_pred["loss"] * (ops.mean(x["share"]) if "share" in x else 1.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The batch mean of every term, for keras."""
-        return {"loss": self.objective(y_pred), **{name: across.mean(value) for name, value in y_pred.items()}}
+        return {name: across.mean(value) for name, value in y_pred.items()}
 
 
 def sum_at_real_tokens(loss: Callable[[Any, Any], Any], outputs: Any, inputs: dict[str, Any]) -> Any:

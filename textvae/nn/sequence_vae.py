@@ -125,10 +125,10 @@ class SequenceVAE(Network):
         Returns:
             float32 [batch, latent] each.
         """
-        q = self.parameters(inputs)
+        q = self.family_parameters(inputs)
         return {name: q[name] for name in ("mean", "log_var")}
 
-    def parameters(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def family_parameters(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """All that its family says of q(z|x), see ``textvae.nn.posteriors``; inputs as ``posterior``'s."""
         return self._encode(inputs["ids"], self.embedding(inputs["ids"]), inputs)
 
@@ -136,8 +136,8 @@ class SequenceVAE(Network):
         """Draw z from posteriors.
 
         Args:
-            inputs: What ``parameters`` gave; ``noise`` float32 [batch, noise of the family]; ``strength`` float32
-                [batch, 1], the factor on the distance from the mean.
+            inputs: What ``family_parameters`` gave; ``noise`` float32 [batch, noise of the family]; ``strength``
+                float32 [batch, 1], the factor on the distance from the mean.
 
         Returns:
             float32 [batch, latent].
@@ -148,7 +148,8 @@ class SequenceVAE(Network):
         """KL(q(z|x) || p(z)) in nats: in closed form where there is one, else estimated from one draw.
 
         Args:
-            inputs: What ``parameters`` gave; ``z`` float32 [batch, latent] drawn from it; ``label`` int32 [batch].
+            inputs: What ``family_parameters`` gave; ``z`` float32 [batch, latent] drawn from it; ``label`` int32
+                [batch].
 
         Returns:
             float32 [batch, latent], or [batch, 1] where the dimensions share it.
@@ -164,7 +165,7 @@ class SequenceVAE(Network):
         """log q(z|x) in nats of every draw under every posterior: float32 [draws, batch].
 
         Args:
-            inputs: What ``parameters`` gave, [batch, ...]; ``z`` float32 [draws, latent].
+            inputs: What ``family_parameters`` gave, [batch, ...]; ``z`` float32 [draws, latent].
         """
         return self.family.log_prob(inputs, inputs["z"][:, None])
 
@@ -224,7 +225,7 @@ class SequenceVAE(Network):
         """Draw latents of one sequence from its posterior, for the importance-weighted bound.
 
         Args:
-            inputs: What ``parameters`` gave of it, [1, ...]; ``noise`` float32 [samples, noise of the family];
+            inputs: What ``family_parameters`` gave of it, [1, ...]; ``noise`` float32 [samples, noise of the family];
                 ``label`` int32 [1].
 
         Returns:

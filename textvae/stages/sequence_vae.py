@@ -90,7 +90,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     ramp = config.pretrain_epochs + (config.warmup_epochs if config.anneal in ("linear", "cyclical") else 0)
     beta = 0.0 if config.anneal == "none" else config.beta
     encode = nn.Compiled(network, network.posterior)
-    read = nn.Compiled(network, network.parameters)
+    read = nn.Compiled(network, network.family_parameters)
     label = _label_of(config.labels, tokens)
     applies = np.zeros((len(tokens), len(constraints)), np.float32)
     for i, constraint in enumerate(constraints):

@@ -42,7 +42,7 @@ class Model:
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
         self._decoder = Decoder(self.network, self.max_length)
-        self._parameters = Compiled(self.network, self.network.parameters)
+        self._parameters = Compiled(self.network, self.network.family_parameters)
         self._draw = Compiled(self.network, self.network.draw)
         self._nats = Compiled(self.network, self.network.nats)
         self._importance = Compiled(self.network, self.network.importance)
