@@ -269,7 +269,8 @@ def machine(record: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {own['packages'][name]}" for name in ("tensorflow", "jax", "torch", "keras", "gensim")
                          if name in own["packages"])
     gpu = f", {own['gpu']}" if own.get("gpu") else ""
-    return f"{own['cpu']}, {own['cores']} cores{gpu}, load {own['load'][0]:g} at the start; {packages}."
+    told = f"; `XLA_FLAGS={own['xla_flags']}`" if own.get("xla_flags") else ""
+    return f"{own['cpu']}, {own['cores']} cores{gpu}, load {own['load'][0]:g} at the start; {packages}{told}."
 
 
 def cells(own: dict[str, Any]) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ def share(work: str, measured: Measured, *, ours: str, must: float, aim: float) 
     """A row for the share of the machine's measured peak, the subject's ``share_of_peak``."""
     if "skipped" in measured[ours]:
         return {"work": work, "skipped": measured[ours]["skipped"]}
+    if "share_of_peak" not in measured[ours]:
+        return {"work": work, "skipped": "the peak was not measured: XLA was told not to tune its products"}
     shares, top = measured[ours]["share_of_peak"], measured[ours]["peak_gflops"]
     rates, needed = measured[ours]["tokens_per_second"], measured[ours]["warm_up"]["mflop_per_token"] / 1e3
     own = {key: round(rates[key] * needed, 1) for key in ("median", "min", "max")}
