@@ -1,6 +1,7 @@
 """The writer on an untrained network: what it writes is noise, how it writes it is not."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 from zlib import crc32
 
 import networks
@@ -44,6 +45,21 @@ def test_a_seed_writes_the_same_again(writer):
     one, again, other = (writer.vary(TEXTS[1], 4, seed=seed, temperature=1.0) for seed in (3, 3, 4))
     assert one == again and [row.text for row in one] != [row.text for row in other]
     assert writer.sample(4, seed=3) == writer.sample(4, seed=3)
+
+
+def test_the_soundest_of_several_samples_is_kept(writer, monkeypatch):
+    def unsound(found):
+        assert len(found) == 40 and all(own.text for own in found)
+        return np.sum([(writer.flaws(own.text), len(own.text.split())) for own in found], axis=0).tolist()
+
+    (flaws, words), (fewer, _) = (unsound(writer.sample(40, seed=1, temperature=1.5, candidates=candidates))
+                                  for candidates in (1, 8))
+    assert fewer < flaws / 2
+    # Where all pairs of words are unlikely, the shorter of two texts without flaws has the likelier worst one.
+    monkeypatch.setattr(writer, "pairs", SimpleNamespace(nats=lambda ids: np.arange(len(ids) + 1.0)))
+    assert unsound(writer.sample(40, seed=1, temperature=1.5, candidates=8))[1] < words / 2
+    with pytest.raises(TextvaeError, match="cannot write 2 texts of 0 candidates"):
+        writer.sample(2, seed=1, candidates=0)
 
 
 def test_many_sources_keep_their_order(writer):
@@ -108,11 +124,11 @@ def test_only_samples_that_read_back_inside_the_region_come(writer, monkeypatch)
         return {"mean": np.where(far, region.centre + 100.0, region.centre).astype(np.float32)}
 
     monkeypatch.setattr(writer, "posterior", posterior)
-    found = writer.sample(100, seed=1, conditions=Conditions(constraints=(name,)))
+    found = writer.sample(100, seed=1, candidates=1, conditions=Conditions(constraints=(name,)))
     assert len(found) == 100 and all(one.constraints[name] <= region.threshold for one in found)
     assert 0.4 < found.failed["constraint 'cats'"] / found.written < 0.6 and found.written > 180
     free = writer.sample(12, seed=1)
-    assert len(free) == free.written == 12 and free.failed == {}
+    assert len(free) == 12 and free.written == 48 and set(free.failed) <= {"a word"}
 
 
 def test_samples_of_a_near_region_are_drawn_around_its_centre(writer, monkeypatch):

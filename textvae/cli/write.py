@@ -128,6 +128,8 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
 @options.pipeline
 @click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
               help="How many texts.")
+@click.option("--candidates", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+              help="Texts written for each one that comes: one without repeats, open quotes and odd pairs of words.")
 @options.temperature
 @options.sampler
 @options.constraint
@@ -144,8 +146,8 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
 @options.device
 @options.store
 @options.as_json
-def sample(pipeline: str, count: int, temperature: float, sampler: str, label: str | None, seed: int, run: int | None,
-           device: str, store: Path, as_json: bool, **given: Any) -> None:
+def sample(pipeline: str, count: int, candidates: int, temperature: float, sampler: str, label: str | None, seed: int,
+           run: int | None, device: str, store: Path, as_json: bool, **given: Any) -> None:
     """Write new texts from nothing, one a line.
 
     Where too few meet what is asked for, fewer come, and a message says what the others failed.
@@ -158,8 +160,9 @@ def sample(pipeline: str, count: int, temperature: float, sampler: str, label: s
     from textvae.cli.console import say, say_json, tell
 
     conditions = _conditions(**given)
-    found = opened(pipeline, store, run, device).sample(count, seed=seed, temperature=temperature, sampler=sampler,
-                                                       label=label, conditions=conditions)
+    found = opened(pipeline, store, run, device).sample(
+        count, seed=seed, temperature=temperature, sampler=sampler, candidates=candidates, label=label,
+        conditions=conditions)
     if len(found) < count:
         tell(f"{len(found)} of the {count} asked for; {found.reason()}; raise --temperature")
     for drawn in found:

@@ -85,7 +85,7 @@ def _written(subject: Subject, name: str, judge: Classifier, label: str, *, far:
         return np.asarray(judge.predict(texts) != far)
 
     samples = [item.text for item in subject.writer.sample(
-        config.samples, seed=subject.child(f"sample-{name}"), temperature=config.temperature, **asked)]
+        config.samples, seed=subject.child(f"sample-{name}"), temperature=config.temperature, candidates=1, **asked)]
     known, has = _sides(subject, subject.rows, label)
     own = [text for text, wanted in zip(subject.texts, known & (has != far), strict=True) if wanted]
     count = min(len(samples), len(own))

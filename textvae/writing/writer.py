@@ -23,13 +23,16 @@ from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.25, 0.6
 CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see docs/decisions/0017
+DRAFTS = 4  # written for each sample wanted: four in ten of single ones have a flaw
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
 FREELY = 4  # one in so many candidates is given none of the source's words
 TOWARD = 2  # one in so many of either kind steps toward a training text near the source, where the corpus is at hand
 NARROW = 0.8  # factor on the spread around a region's centre, for each round of samples
 ANY = Conditions()
-UNENDED, SAME, AGAIN = "an end", "a difference from the source", "a difference from the others"  # in ``Found.failed``
+# In ``Found.failed``.
+WORDLESS, UNENDED = "a word", "an end"
+SAME, AGAIN = "a difference from the source", "a difference from the others"
 MIDDLE = 1000  # draws that the prior's mean is estimated from
 EXAMPLES = 512  # latents of each side that the way to a label is estimated from
 PAIRS = 64  # samples that the distance between two texts is estimated from
@@ -226,13 +229,17 @@ class Writer(Model):
                           self._squared(found[i].latent, regions), seed, self.run) for i in order]
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
-               label: str | None = None, conditions: Conditions = ANY) -> Found:
+               candidates: int = DRAFTS, label: str | None = None, conditions: Conditions = ANY) -> Found:
         """Write texts from latents drawn from the prior; arguments as ``vary_many``'s.
 
         With a near constraint they are drawn as widely around its centre as the prior draws around its own; into other
-        regions they are moved. Texts that fail a condition are drawn again, nearer to the centre or deeper inside,
-        three times at most; fewer than ``n`` may come back.
+        regions they are moved. Of the candidates for each text the soundest is kept, see ``_soundness``. Texts that
+        fail a condition are drawn again, nearer to the centre or deeper inside, three times at most; fewer than ``n``
+        may come back.
         """
+        if n < 1 or candidates < 1:
+            raise TextvaeError(f"cannot write {n} texts of {candidates} candidates each",
+                               "give -n and --candidates a number from 1")
         regions, options = self._regions(conditions, seed), Sampling(sampler, temperature)
         steering = conditions.steering(self.tokenizer)
         judged = self.judged_by(conditions)
@@ -246,7 +253,8 @@ class Writer(Model):
         for attempt in range(ROUNDS):
             if len(found) == n:
                 break
-            places = self.label_places(label, (n - len(found)) * (CANDIDATES if attempt else 1))
+            wanted, each = n - len(found), max(candidates, CANDIDATES) if attempt else candidates
+            places = self.label_places(label, wanted * each)
             z = self.prior(len(places), rng, places)
             if around:
                 z = np.asarray(offset + (z - middle) * NARROW**attempt, np.float32)
@@ -255,14 +263,27 @@ class Writer(Model):
             found.written += len(sequences)
             latents, texts = self.posterior(sequences)["mean"], self.texts(sequences)
             misjudged = self.misjudged(judged, texts)
-            for text, log_prob, latent, other in zip(texts, log_probs, latents, misjudged, strict=True):
-                fails = [*conditions.failed(text), *_outside(regions, latent), *other]
+            able = []
+            for row, (text, latent, other) in enumerate(zip(texts, latents, misjudged, strict=True)):
+                fails = [*([] if text else [WORDLESS]), *conditions.failed(text), *_outside(regions, latent), *other]
                 failed.update(fails)
-                if not fails and len(found) < n:
-                    found.append(Variation("", text, 0.0, float(log_prob), self._squared(latent, regions), seed,
-                                           self.run))
+                if not fails:
+                    able.append(row)
+            if candidates > 1:
+                able.sort(key=lambda row: self._soundness(texts[row], sequences[row]))
+            best: dict[int, int] = {}
+            for row in able:
+                best.setdefault(row // each, row)
+            chosen = [*sorted(best.values()), *(row for row in able if row not in best.values())][:wanted]
+            found += [Variation("", texts[row], 0.0, float(log_probs[row]), self._squared(latents[row], regions), seed,
+                                self.run) for row in chosen]
         found.failed = dict(failed)
         return found
+
+    def _soundness(self, text: str, ids: np.ndarray) -> tuple[int, bool, float]:
+        """What a text without a source is ranked by, the soundest first: its flaws, whether it has no end, and the
+        nats of its unlikeliest pair of tokens."""
+        return self.flaws(text), not ended(text), 0.0 if self.pairs is None else float(self.pairs.nats(ids).max())
 
     def judged_by(self, conditions: Conditions) -> tuple[str, ...]:
         """Labels that texts must be judged to have: those asked for, and those that near constraints stand for."""
