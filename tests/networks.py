@@ -106,7 +106,7 @@ def outputs(network):
     label = np.array([0, 1, 1, 0], np.int32)
     calls = {
         "embedding_vae": {"posterior": given, "reconstruct": {"z": z}},
-        "sequence_vae": {"parameters": {"ids": given.get("encoder"), "label": label},
+        "sequence_vae": {"family_parameters": {"ids": given.get("encoder"), "label": label},
                          "prior_sample": {"noise": code[:, :4], "label": label},
                          "importance": {"mean": z[:1], "log_var": z[:1] * 0, "factor": np.eye(3, dtype="f4")[None],
                                         "half": z[:1] * 0, "noise": z, "label": label[:1]},
