@@ -52,6 +52,7 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
             folder = source(scratch / name)
         except (OSError, ValueError) as error:
             rows.append({"work": f"word vectors, {name}", "skipped": str(error)})
+            yield {"method": METHOD, "rows": rows, "measured": measured}
             continue
         speed = _speed(folder, quick)
         found = quality(Tokens.load(folder), seeds=2 if quick else 3, epochs=2 if quick else 5)

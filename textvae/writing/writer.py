@@ -274,7 +274,8 @@ class Writer(Model):
             best: dict[int, int] = {}
             for row in able:
                 best.setdefault(row // each, row)
-            chosen = [*sorted(best.values()), *(row for row in able if row not in best.values())][:wanted]
+            first = set(best.values())
+            chosen = [*sorted(first), *(row for row in able if row not in first)][:wanted]
             found += [Variation("", texts[row], 0.0, float(log_probs[row]), self._squared(latents[row], regions), seed,
                                 self.run) for row in chosen]
         found.failed = dict(failed)
