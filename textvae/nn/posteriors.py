@@ -34,9 +34,9 @@ class Gaussian(layers.Layer):
         # Starts at a variance of 1/50: the decoder learns to use z before the noise drowns it.
         self.log_var = layers.Dense(latent, name="log_var", kernel_initializer="zeros",
                                     bias_initializer=keras.initializers.Constant(-4.0))
-        # The usual epsilon of 1e-3 would let means shrink below it, and the floor with them.
-        self.norm = (layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-6, name="norm") if mean_gamma
-                     else None)
+        # The usual epsilon of 1e-3 would let means shrink below it, and the floor with them. In float32, as z is.
+        self.norm = (layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-6, dtype="float32", name="norm")
+                     if mean_gamma else None)
 
     def call(self, summary: Any, training: bool = False) -> dict[str, Any]:
         """The posterior of a summary, [batch, hidden]."""

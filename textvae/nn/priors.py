@@ -47,9 +47,11 @@ class Mixture(Diagonal):
     def __init__(self, latent: int, *, components: int, seed: int, name: str = "prior") -> None:
         super().__init__(name=name, autocast=False)
         first = initializers.RandomNormal(stddev=1.0, seed=seed)
-        self.means = self.add_weight(shape=(components, latent), initializer=first, name="means")
-        self.log_vars = self.add_weight(shape=(components, latent), initializer="zeros", name="log_vars")
-        self.logits = self.add_weight(shape=(components,), initializer="zeros", name="logits")
+        # Without autocast, here and below: z is float32 in every precision.
+        self.means, self.log_vars, self.logits = (
+            self.add_weight(shape=shape, initializer=start, autocast=False, name=part) for part, shape, start in (
+                ("means", (components, latent), first), ("log_vars", (components, latent), "zeros"),
+                ("logits", (components,), "zeros")))
         self.built = True
 
     def components(self, summarise: Summarise) -> tuple[Any, Any, Any]:
@@ -69,7 +71,8 @@ class Vamp(Diagonal):
     def __init__(self, embedding: int, *, components: int, seed: int, name: str = "prior") -> None:
         super().__init__(name=name, autocast=False)
         first = initializers.RandomNormal(stddev=0.1, seed=seed)  # as the embeddings start
-        self.inputs = self.add_weight(shape=(components, PSEUDO_LENGTH, embedding), initializer=first, name="inputs")
+        self.inputs = self.add_weight(shape=(components, PSEUDO_LENGTH, embedding), initializer=first, autocast=False,
+                                      name="inputs")
         self.built = True
 
     def components(self, summarise: Summarise) -> tuple[Any, Any, Any]:
@@ -99,7 +102,7 @@ class Fitted(layers.Layer):
         first = {"logits": "zeros", "means": "zeros",
                  "factors": lambda shape, dtype: ops.zeros(shape, dtype) + ops.eye(latent, dtype=dtype)}
         self.logits, self.means, self.factors = (
-            self.add_weight(shape=shape, initializer=first[part], trainable=False, name=part)
+            self.add_weight(shape=shape, initializer=first[part], trainable=False, autocast=False, name=part)
             for part, shape in shapes.items())
         self.built = True
 

@@ -92,7 +92,7 @@ def crossentropy(hidden: Any, table: Any, bias: Any, target: Any, shift: Any) ->
     there, so that the normaliser's estimate has the true mean (Horvitz & Thompson 1952).
 
     Args:
-        hidden: float32 [positions, width].
+        hidden: [positions, width], in the precision that products are to be taken in.
         table: float32 [rows, width], the sample's rows first.
         bias: float32 [rows].
         target: int32 [positions], rows of the table.
@@ -102,7 +102,9 @@ def crossentropy(hidden: Any, table: Any, bias: Any, target: Any, shift: Any) ->
         Nats, float32 [positions].
     """
     samples = shift.shape[0]
-    own = ops.sum(hidden * ops.take(table, target, axis=0), axis=-1) + ops.take(bias, target)
-    logits = ops.matmul(hidden, ops.transpose(table[:samples])) + (bias[:samples] + shift)
+    table = ops.cast(table, hidden.dtype)
+    own = ops.sum(ops.cast(hidden, "float32") * ops.cast(ops.take(table, target, axis=0), "float32"), axis=-1)
+    own = own + ops.take(bias, target)
+    logits = ops.cast(ops.matmul(hidden, ops.transpose(table[:samples])), "float32") + (bias[:samples] + shift)
     logits = ops.where(target[:, None] == ops.arange(samples, dtype=target.dtype), -1e9, logits)
     return ops.logaddexp(own, ops.logsumexp(logits, axis=-1)) - own
