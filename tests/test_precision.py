@@ -40,7 +40,8 @@ for case, more in json.loads(sys.argv[2]).items():
         batch |= sampled_softmax.arrays(batch, chances, np.random.default_rng(4), 2)
     before = network.test_on_batch(batch, return_dict=True)["loss"]
     terms = network(batch, training=True)
-    found = {**({} if more else networks.outputs(network)), **{name: keras.ops.convert_to_numpy(term) for name, term in terms.items()}}
+    found = {name: keras.ops.convert_to_numpy(term) for name, term in terms.items()}
+    found |= {} if more else networks.outputs(network)
     after = network.train_on_batch(batch, return_dict=True)
     print(json.dumps({"case": case, "before": float(before), "after": {k: float(v) for k, v in after.items()},
                       "dtypes": {name: str(array.dtype) for name, array in found.items()},
