@@ -60,6 +60,20 @@ def test_jax_is_used_where_it_is_asked_for():
     assert (cpu["kind"], cpu["backend"]) == ("cpu", "jax")
 
 
+@pytest.mark.parametrize(("choice", "told", "then"), [
+    ("auto", None, device.LEAVE_TO_CUBLAS),
+    ("gpu", "--xla_gpu_autotune_level=0", f"--xla_gpu_autotune_level=0 {device.LEAVE_TO_CUBLAS}"),
+    ("auto", "--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ("cpu", "--xla_gpu_autotune_level=0", "--xla_gpu_autotune_level=0")])
+def test_on_jax_cublas_multiplies_on_a_gpu_unless_the_user_says_otherwise(choice, told, then):
+    pytest.importorskip("jax")
+    code = "import os, sys; from textvae import device; device._jax(sys.argv[1]); print(os.environ['XLA_FLAGS'])"
+    clean = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run([sys.executable, "-c", code, choice], capture_output=True, text=True, timeout=120,
+                          env=clean | ({"XLA_FLAGS": told} if told else {}))
+    assert (done.returncode, done.stdout.strip()) == (0, then), done.stderr
+
+
 def test_the_precision_is_chosen_and_told():
     auto, half, full = tell("cpu", "cpu bfloat16", "cpu float32")
     assert [own["precision"] for own in (auto, half, full)] == ["float32", "mixed_bfloat16", "float32"]

@@ -16,6 +16,8 @@ from textvae.errors import TextvaeError
 
 CHOICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
+# XLA tries products of its own beside cuBLAS's, for minutes; untried, the large ones are a hundred times slower.
+LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly
 
 
@@ -173,6 +175,9 @@ def _tensorflow(choice: str) -> list[str]:
 def _jax(choice: str) -> list[str]:
     import jax
 
+    told = os.environ.get("XLA_FLAGS", "")
+    if choice != "cpu" and "triton_gemm" not in told:
+        os.environ["XLA_FLAGS"] = f"{told} {LEAVE_TO_CUBLAS}".strip()
     if choice == "cpu":
         jax.config.update("jax_platforms", "cpu")  # in case jax was imported before the environment was set
     return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
