@@ -60,6 +60,16 @@ def test_jax_is_used_where_it_is_asked_for():
     assert (cpu["kind"], cpu["backend"]) == ("cpu", "jax")
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_starts_without_tensorflow_which_can_be_imported_all_the_same(backend):
+    pytest.importorskip(backend)
+    code = ("import sys; from textvae import device; device.use('cpu'); import keras; keras.utils.set_random_seed(1); "
+            "print('tensorflow' in sys.modules); import tensorflow; print(tensorflow.constant(1.0).dtype.name)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "KERAS_BACKEND": backend})
+    assert (done.returncode, done.stdout.split()) == (0, ["False", "float32"]), done.stderr
+
+
 @pytest.mark.parametrize(("choice", "told", "then"), [
     ("auto", None, device.LEAVE_TO_CUBLAS),
     ("gpu", "--xla_gpu_autotune_level=0", f"--xla_gpu_autotune_level=0 {device.LEAVE_TO_CUBLAS}"),

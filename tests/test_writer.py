@@ -62,6 +62,10 @@ def test_the_soundest_of_several_samples_is_kept(writer, monkeypatch):
         writer.sample(2, seed=1, candidates=0)
 
 
+def test_no_sources_have_no_variations(writer):
+    assert writer.vary_many([], 2, seed=1) == []
+
+
 def test_many_sources_keep_their_order(writer):
     found = writer.vary_many(TEXTS, 2, seed=1, temperature=1.0)
     assert [[row.source for row in rows] for rows in found] == [[text] * 2 for text in TEXTS]

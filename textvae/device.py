@@ -97,6 +97,8 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
         backend = keras.config.backend()
         _check_backend(backend)  # a file in the home folder may choose one too
         gpus = _BACKENDS[backend](choice)
+        if "tensorflow" not in sys.modules:
+            _spare_tensorflow(keras)
     if choice == "gpu" and not gpus:
         raise TextvaeError(f"no GPU: {backend} found only the CPU ({_processor()})", _hint(backend))
     if choice == "cpu" and gpus:
@@ -155,6 +157,17 @@ def _hushed() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _spare_tensorflow(keras: Any) -> None:
+    """Have keras learn that there is no TensorFlow: it seeds TensorFlow too, beside another backend, and importing it
+    for that takes seconds. Whoever needs it may import it after this.
+    """
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        keras.utils.set_random_seed(0)
+    finally:
+        del sys.modules["tensorflow"]
 
 
 def _tensorflow(choice: str) -> list[str]:

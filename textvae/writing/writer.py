@@ -124,6 +124,8 @@ class Writer(Model):
         self.label_places(label, 0)
         if not 0 <= strength <= 1:
             raise TextvaeError(f"there is no strength {strength:g}", "give one from 0 to 1")
+        if not texts:
+            return []
         sources = self._sources(texts, judged, conditions)
         q, ways = self.posterior([source.ids for source in sources]), np.stack([source.way for source in sources])
         near = None if self.latents is None else moves.neighbours(q["mean"], self.latents)
