@@ -16,7 +16,7 @@ from textvae.errors import TextvaeError
 
 CHOICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
-# XLA tries products of its own beside cuBLAS's, for minutes; untried, the large ones are a hundred times slower.
+# XLA tries products of its own beside cuBLAS's, for minutes; untried, the large ones are far slower.
 LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly
 
