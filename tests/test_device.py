@@ -84,6 +84,40 @@ def test_on_jax_cublas_multiplies_on_a_gpu_unless_the_user_says_otherwise(choice
     assert (done.returncode, done.stdout.strip()) == (0, then), done.stderr
 
 
+FREED = """
+import json, os
+from pathlib import Path
+from textvae import device
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+keeps, before = device.keep_freed(), held()
+large = b"x" * (96 << 20)
+used = held()
+del large
+freed = held()
+device.give_freed()
+print(json.dumps([keeps, used - before > 90, freed - before > 90, held() - before > 90]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(device.ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+@pytest.mark.parametrize(("told", "then"), [
+    ({}, [True, True, True, False]), ({"MALLOC_TOP_PAD_": "0"}, [False, True, False, False]),
+    ({"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}, [False, True, False, False])])
+def test_freed_memory_is_kept_until_it_is_given_back_unless_the_user_says_otherwise(told, then):
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith("MALLOC_") and name != "GLIBC_TUNABLES"}
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True, timeout=60,
+                          env={**clean, **told})
+    assert json.loads(done.stdout) == then
+
+
+def test_without_glibc_nothing_is_kept(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(device, "_of_glibc", lambda name: None)
+    assert not device.keep_freed()
+    device.give_freed()
+
+
 def test_the_precision_is_chosen_and_told():
     auto, half, full = tell("cpu", "cpu bfloat16", "cpu float32")
     assert [own["precision"] for own in (auto, half, full)] == ["float32", "mixed_bfloat16", "float32"]

@@ -1,5 +1,6 @@
 """Which device computes, and how precisely: chosen before the backend starts, and told to every manifest."""
 
+import ctypes
 import importlib.util
 import os
 import platform
@@ -18,6 +19,10 @@ CHOICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
 # XLA tries products of its own beside cuBLAS's, for minutes; untried, the large ones are far slower.
 LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
+# glibc gives large buffers back to the system when they are freed, and a training step faults all of theirs in anew: a
+# quarter of its time and more, where the machine is a virtual one. See mallopt(3).
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_KEPT, MOST_KEPT = 1 << 30, (1 << 31) - 1  # bytes: of a buffer, and of what is free in all
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly
 
 
@@ -91,6 +96,7 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     # what it needs.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    keep_freed()
     with _hushed():
         import keras
 
@@ -108,6 +114,30 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     kind, name = ("gpu", gpus[0]) if gpus else ("cpu", _processor())
     keras.config.set_dtype_policy(_policy(kind, name, backend, precision))
     return Device(kind, name, backend, keras.config.dtype_policy().name)
+
+
+def keep_freed() -> bool:
+    """Have glibc keep the memory of freed buffers for the next ones, until ``give_freed``.
+
+    Returns:
+        Whether it does: there are other libraries of C, and who has told glibc otherwise, with ``MALLOC_*`` or
+        ``GLIBC_TUNABLES``, knows better.
+    """
+    told = any(name.startswith("MALLOC_") for name in os.environ) or "malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    mallopt = None if told else _of_glibc("mallopt")
+    return mallopt is not None and all([mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT), mallopt(M_TRIM_THRESHOLD, MOST_KEPT)])
+
+
+def give_freed() -> None:
+    """Give back to the system what ``keep_freed`` kept, so that it does not count for what comes next."""
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of glibc; None where the process runs on another library."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def on_gpu() -> bool:

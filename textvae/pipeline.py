@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from textvae import catalogue, planning, seeds
+from textvae import catalogue, device, planning, seeds
 from textvae.config import PipelineConfig, as_dict, parse
 from textvae.errors import InputError, StoreError
 from textvae.meter import Meter
@@ -155,7 +155,7 @@ class _Runner:
         self.devices: Any = None  # a textvae.distribution.Devices, where there are several
 
     def start_device(self) -> None:
-        from textvae import device, distribution
+        from textvae import distribution
 
         if self.device is None:
             choice, precision = self.choice
@@ -210,6 +210,7 @@ class _Runner:
 
     def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The manifest of what was made, and what was used for it, storing it included."""
+        device.give_freed()  # what a stage before kept would count for this one's peak
         row, store, meter = self.settled(item.stage), self.store, Meter(self.progress)
         self.progress.say(f"{row.name}: {reason}")
         # Inputs always come from the store, even those made a moment ago, so that a resumed run sees the same bytes.
