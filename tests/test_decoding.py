@@ -37,6 +37,25 @@ def scripted(table: dict[int, dict[int, float]]):
     return Scripted()
 
 
+def told(with_z: dict[int, float], without: dict[int, float]):
+    """A network that writes one token, by one table where z is not all zeros, by another where it is, and ends."""
+    from keras import ops
+
+    first = [np.log(np.array([table.get(token, 1e-9) for token in range(SIZE)], np.float32))
+             for table in (without, with_z)]
+    network = scripted({token: {END: 1.0} for token in (A, B, C, D)})
+    network.latent = 2
+
+    def step(ids, z, state):
+        blank = ops.cast(ops.any(z[:, :2] != 0, axis=1), "int32")
+        ends = ops.take(ops.convert_to_tensor(np.log(np.eye(SIZE, dtype=np.float32) + 1e-9)), ids * 0 + END, axis=0)
+        begins = ops.take(ops.convert_to_tensor(np.stack(first)), blank, axis=0)
+        return ops.where((ids == BEGIN)[:, None], begins, ends), state
+
+    network.step = step
+    return network
+
+
 # Greedy goes A, C (0.6 * 0.4); the likeliest whole text is B, D (0.4 * 0.95).
 GARDEN_PATH = {BEGIN: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, A: 0.25}, B: {D: 0.95, A: 0.05}, C: {END: 1.0},
                D: {END: 1.0}}
@@ -52,6 +71,22 @@ def test_greedy_takes_the_likeliest_token_each_time():
     (ids,), log_probs = write(GARDEN_PATH, sampler="greedy")
     assert ids.tolist() == [A, C] and ids.dtype == np.int32
     assert log_probs[0] == pytest.approx(np.log(0.6 * 0.4 * 1.0) / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize(("fluency", "token"), [(0.0, A), (0.5, C), (1.0, B)])
+def test_fluency_chooses_by_what_z_says_and_by_what_reads_well_without_it(fluency, token):
+    # Under z A .6, C .35; without it B .6, C .35: C is the likeliest of both together.
+    network = told({A: 0.6, B: 0.05, C: 0.35}, {A: 0.05, B: 0.6, C: 0.35})
+    texts, log_probs = Decoder(network, 6).decode(np.ones((3, 2), np.float32), Sampling("greedy", fluency=fluency),
+                                                  rng=np.random.default_rng(0))
+    assert [ids.tolist() for ids in texts] == [[token]] * 3
+    assert log_probs == pytest.approx(np.log({A: 0.6, B: 0.05, C: 0.35}[token]) / 2, abs=1e-4)  # under z, whatever else
+
+
+def test_fluency_keeps_what_stands_behind_z_such_as_a_label():
+    decoder = Decoder(told({A: 1.0}, {B: 1.0}), 6)
+    codes = np.asarray(decoder._codes(np.arange(1, 7, dtype=np.float32).reshape(2, 3), Sampling(fluency=0.5)))
+    assert codes.tolist() == [[1, 2, 3], [4, 5, 6], [0, 0, 3], [0, 0, 6]]
 
 
 def test_beam_finds_the_likelier_text_that_greedy_misses():
@@ -142,6 +177,8 @@ def test_an_unknown_sampler_is_refused():
         Sampling("nuclear")
     with pytest.raises(TextvaeError, match="temperature -1"):
         Sampling(temperature=-1)
+    with pytest.raises(TextvaeError, match=r"fluency 1\.5"):
+        Sampling(fluency=1.5)
 
 
 def test_a_draw_goes_by_weight_across_blocks_and_never_to_nothing():

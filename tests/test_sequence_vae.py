@@ -161,6 +161,35 @@ def test_batches_hold_every_sequence_once_and_noise_only_touches_inputs(tokens):
     assert all((batch["decoder"][:, 0] == 1).all() for batch in noised)
 
 
+def test_sequences_whose_z_is_kept_back_are_whole_though_others_are_spliced(tokens):
+    rows = tokens.rows("train")
+    batches = list(sequence_vae.batches(tokens, rows, 8, np.zeros((len(tokens), 0), np.float32), splice=1.0,
+                                        latent_dropout=0.5, rng=np.random.default_rng(0)))
+    whole = {tuple(tokens.sequence(row)) for row in rows}
+    kept = [tuple(row[row > 2]) in whole for batch in batches for row, told in zip(batch["target"], batch["told"],
+                                                                                  strict=True) if not told]
+    spliced = [tuple(row[row > 2]) in whole for batch in batches for row, told in zip(batch["target"], batch["told"],
+                                                                                     strict=True) if told]
+    assert all(kept) and not all(spliced)
+    assert 0.3 < len(kept) / len(rows) < 0.7
+
+
+def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():
+    from textvae import nn
+    from textvae.nn import batching
+
+    network = nn.NETWORKS["sequence_vae"](vocabulary=12, embedding=6, hidden=8, latent=4, max_length=5, seed=1,
+                                          latent_dropout=0.5)
+    texts = [np.array([5, 6, 7], np.int32), np.array([8, 9, 10], np.int32)]
+    arrays = batching.teacher_forced(texts, 4)
+    inputs = {**arrays, "encoder": batching.pad(texts, 4), "applies": np.zeros((2, 0), np.float32)}
+    untold, told = (network.terms({**inputs, "told": np.array([own, 1.0], np.float32)}, False) for own in (0.0, 1.0))
+    blank = network.score({**arrays, "code": np.zeros((2, 4), np.float32)})
+    assert float(untold["reconstruction"][0]) == pytest.approx(float(blank[0]), rel=1e-5)
+    assert float(told["reconstruction"][0]) != pytest.approx(float(blank[0]), rel=1e-5)
+    assert np.allclose(untold["kl"], told["kl"])
+
+
 def test_spliced_sequences_are_the_beginning_of_one_and_the_end_of_another_and_come_back_whole(tokens):
     rows = tokens.rows("train")
     batches = list(sequence_vae.batches(tokens, rows, 8, np.zeros((len(tokens), 0), np.float32), splice=1.0,

@@ -148,6 +148,8 @@ class SequenceVAEConfig:
     splice: float = option(0.0, "share of training sequences that end as another of their batch does: for sequences "
                            "that shall come back from z word by word, as there are more to learn that from; not with "
                            "labels or constraints", least=0.0, most=1.0)
+    latent_dropout: float = option(0.0, "share of training sequences that the decoder is told no z of, so that it also "
+                                   "learns what reads well whatever z says, for fluency", least=0.0, most=0.9)
     pretrain_epochs: int = option(0, "epochs as a plain autoencoder first, then a fresh decoder (Li et al. 2019)",
                                   least=0)
     anneal: str = option("linear", "how the KL's weight comes to beta: rising once, in cycles (Fu et al. 2019), at "

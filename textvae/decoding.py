@@ -28,6 +28,9 @@ class Sampling:
         top_k: Candidates of top-k sampling.
         top_p: Probability mass of nucleus sampling (Holtzman et al. 2020).
         beams: Beams of beam search.
+        fluency: Share that what reads well whatever z says has in each choice: logits are those under z times 1 less
+            it, and those under no z times it (Ho & Salimans 2022, with weights below 1). Needs a network that was
+            trained with ``latent_dropout``; not in beam search.
     """
 
     sampler: str = "nucleus"
@@ -35,13 +38,15 @@ class Sampling:
     top_k: int = 20
     top_p: float = 0.9
     beams: int = 5
+    fluency: float = 0.0
 
     def __post_init__(self) -> None:
         if self.sampler not in (*SAMPLERS, "beam"):
             raise TextvaeError(f"unknown sampler {self.sampler!r}", f"one of: {', '.join([*SAMPLERS, 'beam'])}")
-        if not self.temperature >= 0 or not 0 < self.top_p <= 1 or self.top_k < 1 or self.beams < 1:
+        if (not self.temperature >= 0 or not 0 < self.top_p <= 1 or self.top_k < 1 or self.beams < 1
+                or not 0 <= self.fluency <= 1):
             raise TextvaeError(f"sampling cannot work with temperature {self.temperature:g}, top_p {self.top_p:g}, "
-                               f"top_k {self.top_k}, beams {self.beams}")
+                               f"top_k {self.top_k}, beams {self.beams}, fluency {self.fluency:g}")
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,8 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``first_state(z)`` and ``step(ids, z, state) -> logits, state``, as ``nn.SequenceVAE``.
+        network: Has ``latent``, ``first_state(code)`` and ``step(ids, code, state) -> logits, state``, as
+            ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
     """
 
@@ -216,7 +222,7 @@ class Decoder:
         if not len(z):
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
-            options = Sampling("greedy")
+            options = Sampling("greedy", fluency=options.fluency)
         # Most texts are led to nothing, and their loop need not look for it.
         kind = (options, bool(steering.wanted), template is not None, ahead is not None)
         if kind not in self._compiled:
@@ -241,11 +247,32 @@ class Decoder:
             means.append(log_prob / (length + bool(len(ends))))
         return texts, np.array(means, np.float32)
 
+    def _codes(self, z: Any, options: Sampling) -> Any:
+        """What the network is told in each row of the loop: codes, and behind them all of them without their z."""
+        from keras import ops
+
+        if not options.fluency:
+            return z
+        latent = self.network.latent
+        return ops.concatenate([z, ops.concatenate([ops.zeros_like(z[:, :latent]), z[:, latent:]], axis=1)], axis=0)
+
+    def _step(self, last: Any, codes: Any, state: list[Any], options: Sampling) -> tuple[Any, Any, Any]:
+        """One step of the network: logits under z, logits to choose by, and the next state."""
+        from keras import ops
+
+        if not options.fluency:
+            logits, state = self.network.step(last, codes, state)
+            return logits, logits, state
+        both, state = self.network.step(ops.concatenate([last, last], axis=0), codes, state)
+        logits, free = ops.split(both, 2, axis=0)
+        return logits, (1 - options.fluency) * logits + options.fluency * free, state
+
     def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool
                 ) -> tuple[Any, Any]:
         from keras import ops
 
         z, uniform = inputs["z"], inputs["uniform"]
+        codes = self._codes(z, options)
         pick = SAMPLERS[options.sampler]
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
@@ -260,8 +287,8 @@ class Decoder:
             return logits + barred + ops.matmul(ops.cast(missing, "float32"), pushed)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state))
-            led_logits = steer(logits, ids)
+            logits, led_logits, state = self._step(last, codes, list(state), options)
+            led_logits = steer(led_logits, ids)
             if given:  # a text whose end is given has it nowhere else
                 own = ops.take(inputs["template"], t, axis=1)
                 never = ops.where(inputs["template"][:, -1] < 0, 0.0, -1e9)
@@ -282,7 +309,7 @@ class Decoder:
 
         integers = ops.cast(zeros, "int32")
         first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, zeros > 0, zeros,
-                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(z))
+                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(codes))
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 

@@ -44,6 +44,7 @@ class SequenceVAE(Network):
         free_bits_over: Whether each ``"dimension"`` has them or all together, ``"total"``.
         labels: Names of the labels that the network is told (CVAE; Sohn et al. 2015).
         smooth: Weight of the penalty on uneven paths; see ``textvae.nn.penalties.path_slopes``.
+        latent_dropout: Share of sequences that training tells the decoder no z of; above 0 it can write without one.
         constraints: ``{"name", "kind", "threshold"}`` each, ``"margin"`` where there is one, and what else is to be
             kept with them; their centres and weights are variables.
         seed: For the first weights, dropout and the posterior's noise.
@@ -53,6 +54,7 @@ class SequenceVAE(Network):
     ``constraint_distance``; with labels also ``label`` int32 [batch], 0 for none and else 1 + the label's place.
     Where ``positions`` int32 [n] says at which places of the flattened target its tokens are, nothing else goes
     through the softmax. With ``rows``, ``place`` and ``shift`` (see ``sampled_softmax.arrays``) it is a sampled one.
+    Where ``told`` float32 [batch] is 0, the decoder gets zeros in the place of z.
 
     What is called ``code`` is what the decoder is told: z, and behind it the label's numbers where there are labels.
     """
@@ -66,6 +68,7 @@ class SequenceVAE(Network):
                  mean_gamma: float = 0.0, concentration: float = 80.0, categories: int = 16, relaxation: float = 1.0,
                  prior: str = "standard", components: int = 16, free_bits: float = 0.0,
                  free_bits_over: str = "dimension", labels: list[str] | None = None, smooth: float = 0.0,
+                 latent_dropout: float = 0.0,
                  constraints: list[dict[str, Any]] | None = None, seed: int) -> None:
         settings = {name: value for name, value in locals().items() if name not in ("self", "seed", "__class__")}
         super().__init__(name=self.kind, autocast=False)
@@ -359,7 +362,7 @@ class SequenceVAE(Network):
         q = self._encode(encoder, read, inputs, training)
         z = self.family.sample(q, keras.random.normal((ops.shape(encoder)[0], self.family.noise), seed=self.noise),
                                training=training)
-        code = self.code(z, label)
+        code = self.code(z * inputs["told"][:, None] if "told" in inputs else z, label)
         nats = self._nats(q, z, label)
         floored = nats if self.free_bits_over == "dimension" else ops.sum(nats, axis=-1, keepdims=True)
         terms = {"reconstruction": self._reconstruction(self._outputs(written, code, training), inputs),

@@ -20,7 +20,8 @@ from textvae.stages import prior, warm
 # Settings that the network takes as they are.
 OF_NETWORK = ("encoder", "encoder_layers", "bidirectional", "summary", "decoder", "skip", "hidden", "latent", "dropout",
               "embedding_dropout", "weight_drop", "layer_norm", "posterior", "mean_gamma", "concentration",
-              "categories", "relaxation", "prior", "components", "free_bits", "free_bits_over", "smooth")
+              "categories", "relaxation", "prior", "components", "free_bits", "free_bits_over", "smooth",
+              "latent_dropout")
 # Settings without which weights do not fit or do not mean the same.
 SHAPED_BY = (*OF_NETWORK, "vectors", "embedding", "labels", "constraints")
 UNLABELLED = 0.1  # share of labels that training keeps back
@@ -101,7 +102,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         return batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths, splice=config.splice,
                        noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
                               "shuffle": config.noise_shuffle},
-                       word_dropout=config.word_dropout, chances=chances, rng=rng)
+                       word_dropout=config.word_dropout, latent_dropout=config.latent_dropout, chances=chances, rng=rng)
 
     trainer = None
     if config.aggressive:
@@ -165,7 +166,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
             label: np.ndarray | None = None, widths: Sequence[int] | None = None,
             splice: float = 0.0, noise: dict[str, Any] | None = None, word_dropout: float = 0.0,
-            chances: np.ndarray | None = None, rng: np.random.Generator | None = None
+            latent_dropout: float = 0.0, chances: np.ndarray | None = None, rng: np.random.Generator | None = None
             ) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; with an rng shuffled and noised, without one in order and clean.
 
@@ -177,12 +178,14 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         splice: Share of sequences that end as another of the batch does, see ``textvae.nn.noise.spliced``.
         noise: What ``textvae.nn.noise.noised`` takes, for the encoder's tokens.
         word_dropout: Share of the decoder's input tokens that become the unknown token.
+        latent_dropout: Share of sequences that the decoder is told no z of; these are spliced with nothing.
         chances: For a sampled softmax: from ``sampled_softmax.inclusion``; needs an rng.
 
     Yields:
         ``encoder`` int32 [batch, width], ``decoder`` and ``target`` int32 [batch, width + 1], ``positions`` int32
         [n], ``applies`` float32 [batch, constraints], with an rng ``share`` float32 [batch], see
-        ``textvae.nn.batching.share``, and what ``sampled_softmax.arrays`` gives.
+        ``textvae.nn.batching.share``, and what ``sampled_softmax.arrays`` gives; with a latent dropout ``told`` float32
+        [batch], 0 for sequences whose z is kept back.
     """
     from textvae.nn import sampled_softmax
     from textvae.nn.batching import WIDTHS, pad, plan, real_positions, rooms, share, teacher_forced
@@ -194,8 +197,11 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
     for (batch, width), room in zip(planned, rooms(lengths, planned, widths), strict=True):
         chosen = rows[batch]
         sequences = [tokens.sequence(row) for row in chosen]
+        told = None if rng is None or not latent_dropout else rng.random(len(chosen)) >= latent_dropout
         if rng is not None and splice:
-            sequences = spliced(sequences, rng, splice)
+            whole, sequences = sequences, spliced(sequences, rng, splice)
+            if told is not None:  # what reads well is learnt from what stands in the corpus
+                sequences = [own if z else first for own, first, z in zip(sequences, whole, told, strict=True)]
         arrays = teacher_forced(sequences, width)
         arrays["positions"] = real_positions(arrays["target"], room)
         if rng is not None:
@@ -203,6 +209,8 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
             dropped = (rng.random(arrays["decoder"].shape) < word_dropout) & (arrays["decoder"] > UNKNOWN)
             arrays["decoder"] = np.where(dropped, np.int32(UNKNOWN), arrays["decoder"])
             arrays["share"] = share(len(chosen), batch_size)
+            if told is not None:
+                arrays["told"] = told.astype(np.float32)
             if chances is not None:
                 arrays |= sampled_softmax.arrays(arrays, chances, rng, room)
         if label is not None:
