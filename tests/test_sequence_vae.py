@@ -13,6 +13,7 @@ from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork, WordV
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
+from textvae.writing.model import FLUENCY
 from textvae.writing.writer import Writer
 
 NEAR = ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0)
@@ -172,6 +173,26 @@ def test_sequences_whose_z_is_kept_back_are_whole_though_others_are_spliced(toke
                                                                                      strict=True) if told]
     assert all(kept) and not all(spliced)
     assert 0.3 < len(kept) / len(rows) < 0.7
+
+
+def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwise_and_no_other_is(
+        tokens, vectors, trained, tmp_path):
+    deaf = Writer.of(tokens, trained)
+    assert deaf.sampling("nucleus", 0.6).fluency == 0
+    with pytest.raises(TextvaeError, match="cannot write without z"):
+        deaf.sample(2, seed=1, fluency=0.3)
+    config = dataclasses.replace(TINY, latent_dropout=0.3, constraints=(), epochs=3)
+    result = train(config, tokens, vectors, tmp_path / "s")
+    writer = Writer.of(tokens, result)
+    assert result.settings["latent_dropout"] == 0.3
+    assert writer.sampling("nucleus", 0.6).fluency == FLUENCY
+    z = 10 * np.random.default_rng(0).standard_normal((20, writer.latent), np.float32)
+    # What it writes without z is the same for every z; with z alone it is not.
+    alone, told = ({tuple(ids) for ids in writer.decode_ids(z, seed=1, fluency=share)} for share in (1.0, 0.0))
+    assert len(alone) == 1 < len(told)
+    one, same, alone = (writer.texts(writer.decode_ids(z, seed=1, temperature=1.0, fluency=share))
+                        for share in (None, FLUENCY, 1.0))
+    assert one == same != alone
 
 
 def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.strength
 @options.temperature
 @options.sampler
+@options.fluency
 @options.candidates
 @options.constraint
 @options.label
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
 @options.store
 @options.as_json
 def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temperature: float, sampler: str,
-         candidates: int, label: str | None, file: Path | None, share: float, headings: bool, output: Path | None,
-         diff: bool, page: Path | None, seed: int, run: int | None, device: str, store: Path, as_json: bool,
-         **given: Any) -> None:
+         fluency: float | None, candidates: int, label: str | None, file: Path | None, share: float, headings: bool,
+         output: Path | None, diff: bool, page: Path | None, seed: int, run: int | None, device: str, store: Path,
+         as_json: bool, **given: Any) -> None:
     """Write variations of texts, or of a post's sentences.
 
     The numbers beside each variation are its distance from the source, L2 between the means of the two in the latent
@@ -81,7 +82,8 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
     if not file and (output or page or diff or headings):
         raise click.UsageError("--output, --html, --diff and --headings go with --file")
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
-                             "candidates": candidates, "label": label, "conditions": _conditions(**given)}
+                             "fluency": fluency, "candidates": candidates, "label": label,
+                             "conditions": _conditions(**given)}
     writer = opened(pipeline, store, run, device)
     if file:
         vary_file(writer, file, output=output, page=page, diff=diff, lines=as_json, share=share, headings=headings,
@@ -132,6 +134,7 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
               help="Texts written for each one that comes: one without repeats, open quotes and odd pairs of words.")
 @options.temperature
 @options.sampler
+@options.fluency
 @options.constraint
 @options.label
 @options.judged
@@ -146,8 +149,9 @@ def _say_variations(writer: "Writer", source: str, count: int, as_json: bool, as
 @options.device
 @options.store
 @options.as_json
-def sample(pipeline: str, count: int, candidates: int, temperature: float, sampler: str, label: str | None, seed: int,
-           run: int | None, device: str, store: Path, as_json: bool, **given: Any) -> None:
+def sample(pipeline: str, count: int, candidates: int, temperature: float, sampler: str, fluency: float | None,
+           label: str | None, seed: int, run: int | None, device: str, store: Path, as_json: bool,
+           **given: Any) -> None:
     """Write new texts from nothing, one a line.
 
     Where too few meet what is asked for, fewer come, and a message says what the others failed.
@@ -161,7 +165,7 @@ def sample(pipeline: str, count: int, candidates: int, temperature: float, sampl
 
     conditions = _conditions(**given)
     found = opened(pipeline, store, run, device).sample(
-        count, seed=seed, temperature=temperature, sampler=sampler, candidates=candidates, label=label,
+        count, seed=seed, temperature=temperature, sampler=sampler, fluency=fluency, candidates=candidates, label=label,
         conditions=conditions)
     if len(found) < count:
         tell(f"{len(found)} of the {count} asked for; {found.reason()}; raise --temperature")

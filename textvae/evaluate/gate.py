@@ -135,7 +135,7 @@ def _diversity(before: Subject, after: Subject, share: float) -> Check:
         count = subject.config.samples
         z = subject.writer.prior(count, subject.rng("prior"))
         texts = subject.decode(subject.writer.decode_ids(z, seed=subject.child("samples"),
-                                                         temperature=subject.config.temperature))
+                                                         temperature=subject.config.temperature, fluency=None))
         found.append(metrics.distinct(subject.words(texts), 2))
     return _kept("distinct_2", "share of different pairs of words in samples", found, share)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from textvae.decoding import Sampling
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.writing import moves
@@ -52,7 +51,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
         raise InputError(f"the text has {sum(map(len, given))} tokens and {len(parts) - 1} gaps, and this model was "
                          f"trained on at most {writer.max_length}", "give it sentence by sentence")
     rng = np.random.default_rng(child(seed, "complete"))
-    count = n * CANDIDATES
+    count, options = n * CANDIDATES, writer.sampling("nucleus", temperature)
     sources = writer.ids([" ".join(" ".join(parts).split())])
     found: dict[str, Variation] = {}
     failed = Counter[str]()
@@ -61,7 +60,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
         q = writer.posterior([sources[i % len(sources)] for i in range(count)])
         template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
         z = writer.draw(q, rng) + moves.stride(attempt) * writer.way(judged)
-        sequences, log_probs = writer.write(writer.code(z), Sampling("nucleus", temperature), rng, template=template)
+        sequences, log_probs = writer.write(writer.code(z), options, rng, template=template)
         written += count
         texts = [_filled(writer, parts, ids, row[:len(ids)]) for ids, row in zip(sequences, template, strict=True)]
         for filled, log_prob, misjudged in zip(texts, log_probs, writer.misjudged(judged, texts), strict=True):

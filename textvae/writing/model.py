@@ -13,6 +13,7 @@ from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
 from textvae.text.pairs import Pairs
 
+FLUENCY = 0.3  # share of what reads well without z in each choice, where the network can tell
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
@@ -39,6 +40,7 @@ class Model:
         self.spaced: bool = any(piece.startswith(" ") for piece in self.tokenizer.pieces)
         self.labels: tuple[str, ...] = tuple(self.network.labels)
         self.exact_kl: bool = self.network.prior is None
+        self.fluent: bool = trained.settings.get("latent_dropout", 0.0) > 0  # whether it can write without z
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
         self._decoder = Decoder(self.network, self.max_length)
@@ -218,11 +220,26 @@ class Model:
         nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], code=code)
         return np.asarray(nats, np.float64)
 
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None) -> Sampling:
+        """How tokens of new texts are chosen.
+
+        Args:
+            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, else 0.
+
+        Raises:
+            TextvaeError: The network was not, and is asked for some.
+        """
+        if fluency and not self.fluent:
+            raise TextvaeError("this model cannot write without z, so that it has no fluency of its own",
+                               "train it with sequence_vae.latent_dropout = 0.1, or leave fluency out")
+        return Sampling(sampler, temperature, fluency=(FLUENCY if self.fluent else 0.0) if fluency is None else fluency)
+
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
-                   label: np.ndarray | None = None) -> list[np.ndarray]:
-        """As ``decode``, to token ids, int32 [tokens] each; ``label`` int32 [n], from ``label_places``."""
+                   fluency: float | None = 0.0, label: np.ndarray | None = None) -> list[np.ndarray]:
+        """As ``decode``, to token ids, int32 [tokens] each; ``fluency`` as ``sampling``'s; ``label`` int32 [n], from
+        ``label_places``."""
         rng = np.random.default_rng(child(seed, "decode"))
-        return self.write(self.code(z, label), Sampling(sampler, temperature), rng)[0]
+        return self.write(self.code(z, label), self.sampling(sampler, temperature, fluency), rng)[0]
 
     def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool | None = None, temperature: float = 0.0,
                     seed: int) -> list[str]:

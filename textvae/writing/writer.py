@@ -76,15 +76,16 @@ class Writer(Model):
                    None if latents is None else moves.goals(latents.mean, tokens.rows("train")))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
-             sampler: str = "nucleus", candidates: int = CANDIDATES, label: str | None = None,
-             conditions: Conditions = ANY) -> Found:
+             sampler: str = "nucleus", fluency: float | None = None, candidates: int = CANDIDATES,
+             label: str | None = None, conditions: Conditions = ANY) -> Found:
         """Write variations of a text; see ``vary_many``."""
         return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
                               candidates=candidates, label=label, conditions=conditions)[0]
 
     def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float = STRENGTH,
-                  temperature: float = TEMPERATURE, sampler: str = "nucleus", candidates: int = CANDIDATES,
-                  label: str | None = None, conditions: Conditions = ANY) -> list[Found]:
+                  temperature: float = TEMPERATURE, sampler: str = "nucleus", fluency: float | None = None,
+                  candidates: int = CANDIDATES, label: str | None = None, conditions: Conditions = ANY
+                  ) -> list[Found]:
         """Write variations of each text.
 
         Latents are drawn around each text's posterior mean, some for each variation wanted; half of them then step
@@ -108,6 +109,7 @@ class Writer(Model):
             strength: How far to go: 0 reconstructs, at 0.5 latents are drawn from the posterior, at 1 from the prior.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
+            fluency: What reads well whatever z says has this share in each choice of a token, see ``sampling``.
             candidates: Written for each variation wanted, in each round: the more, the better the best of them.
             label: What the decoder is told to write, of the labels that the network was trained with.
             conditions: What every variation must meet.
@@ -118,7 +120,7 @@ class Writer(Model):
         if n < 1 or candidates < 1:
             raise TextvaeError(f"cannot write {n} variations of {candidates} candidates each",
                                "give -n and --candidates a number from 1")
-        options, steering = Sampling(sampler, temperature), conditions.steering(self.tokenizer)
+        options, steering = self.sampling(sampler, temperature, fluency), conditions.steering(self.tokenizer)
         regions, phrases = self._regions(conditions, seed), conditions.phrases(self.tokenizer)
         judged = self.judged_by(conditions)
         self.label_places(label, 0)
@@ -231,7 +233,8 @@ class Writer(Model):
                           self._squared(found[i].latent, regions), seed, self.run) for i in order]
 
     def sample(self, n: int = 5, *, seed: int, temperature: float = TEMPERATURE, sampler: str = "nucleus",
-               candidates: int = DRAFTS, label: str | None = None, conditions: Conditions = ANY) -> Found:
+               fluency: float | None = None, candidates: int = DRAFTS, label: str | None = None,
+               conditions: Conditions = ANY) -> Found:
         """Write texts from latents drawn from the prior; arguments as ``vary_many``'s.
 
         With a near constraint they are drawn as widely around its centre as the prior draws around its own; into other
@@ -242,7 +245,7 @@ class Writer(Model):
         if n < 1 or candidates < 1:
             raise TextvaeError(f"cannot write {n} texts of {candidates} candidates each",
                                "give -n and --candidates a number from 1")
-        regions, options = self._regions(conditions, seed), Sampling(sampler, temperature)
+        regions, options = self._regions(conditions, seed), self.sampling(sampler, temperature, fluency)
         steering = conditions.steering(self.tokenizer)
         judged = self.judged_by(conditions)
         way = self.way(judged)

@@ -1,0 +1,64 @@
+"""What fluency changes: one trained network that can write without z, at several shares of what it then says.
+
+    python -m benchmarks.fluency ptb-reconstruction [--store models] [--run N]
+
+Nothing is trained. Samples are those of the stage `evaluation`, from the same latents and random numbers at every
+share; beside them stands how much of held-out sequences still comes back from their means.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import of_run
+from benchmarks.machine import describe
+from textvae import catalogue, config, device, evaluate, runs
+from textvae.decoding import Sampling
+from textvae.errors import TextvaeError
+from textvae.writing.model import Model
+
+SEED = 1
+SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 1.0)
+# Metric of an evaluation -> what the table calls it.
+METRICS = {"reconstruction_bleu": "BLEU of decode(mean)", "sample_forward_ppl": "trigrams' PPL of samples",
+           "sample_reverse_ppl": "PPL under trigrams of samples", "sample_distinct_2": "distinct-2 of samples",
+           "sample_self_bleu": "self-BLEU of samples", "sample_verbatim": "samples that stand in the training split"}
+OF_REAL = {name: name.replace("sample", "real") for name in METRICS if name.startswith("sample")}
+
+
+class At(Model):
+    """A model that chooses all tokens at one fluency."""
+
+    share = 0.0
+
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None) -> Sampling:
+        """As ``Model.sampling``, at ``share``."""
+        return super().sampling(sampler, temperature, self.share)
+
+
+def collect(pipeline: str, root: Path, number: int | None) -> Path:
+    """Measure one run at every share; the current one where number is None."""
+    used = device.use("auto", precision="float32")
+    store = catalogue.locate(pipeline, root)
+    run = runs.choose(store, number)
+    tokens, trained = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae"))
+    model = At(tokens.tokenizer, trained)
+    if not model.fluent:
+        raise TextvaeError(f"run {run.number} of {pipeline} was trained without latent_dropout")
+    how = config.EvaluationConfig(temperature=run.config["evaluation"]["temperature"])
+    subject = evaluate.Subject(how, tokens, model, SEED)
+    judge = evaluate.Judge.of(subject, tokens.rows("train"))
+    found: dict[str, Any] = {}
+    for share in SHARES:
+        model.share = share
+        metrics = {**evaluate.reconstruction(subject)[0], **evaluate.samples(subject, judge)[0]}
+        found[f"{share:g}"] = {metric: metrics[metric] for metric in (*METRICS, *OF_REAL.values())}
+        print(share, {metric: round(metrics[metric]["value"], 3) for metric in METRICS}, flush=True)
+    return of_run.written(f"fluency-{run.pipeline}", {
+        "pipeline": run.pipeline, "run": run.number,
+        "latent_dropout": run.config["sequence_vae"]["latent_dropout"], "shares": found, "device": used.describe(),
+        "machine": describe()})
+
+
+if __name__ == "__main__":
+    given = of_run.arguments(__doc__).parse_args()
+    of_run.tell(collect, given.pipeline, given.store, given.run)
