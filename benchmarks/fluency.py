@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import of_run
 from benchmarks.machine import describe
 from textvae import catalogue, config, device, evaluate, runs
+from textvae.data import Tokens, TrainedNetwork
 from textvae.decoding import Sampling
 from textvae.errors import TextvaeError
 from textvae.writing.model import Model
@@ -41,10 +42,21 @@ def collect(pipeline: str, root: Path, number: int | None) -> Path:
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
     tokens, trained = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae"))
+    how = config.EvaluationConfig(temperature=run.config["evaluation"]["temperature"])
+    return of_run.written(f"fluency-{run.pipeline}", {
+        "pipeline": run.pipeline, "run": run.number, "latent_dropout": trained.settings["latent_dropout"],
+        "shares": measured(trained, tokens, how), "device": used.describe(), "machine": describe()})
+
+
+def measured(trained: TrainedNetwork, tokens: Tokens, how: config.EvaluationConfig) -> dict[str, Any]:
+    """Metrics of the test split by share.
+
+    Raises:
+        TextvaeError: The network was trained without ``latent_dropout``.
+    """
     model = At(tokens.tokenizer, trained)
     if not model.fluent:
-        raise TextvaeError(f"run {run.number} of {pipeline} was trained without latent_dropout")
-    how = config.EvaluationConfig(temperature=run.config["evaluation"]["temperature"])
+        raise TextvaeError("the network was trained without latent_dropout, and has no fluency")
     subject = evaluate.Subject(how, tokens, model, SEED)
     judge = evaluate.Judge.of(subject, tokens.rows("train"))
     found: dict[str, Any] = {}
@@ -53,10 +65,7 @@ def collect(pipeline: str, root: Path, number: int | None) -> Path:
         metrics = {**evaluate.reconstruction(subject)[0], **evaluate.samples(subject, judge)[0]}
         found[f"{share:g}"] = {metric: metrics[metric] for metric in (*METRICS, *OF_REAL.values())}
         print(share, {metric: round(metrics[metric]["value"], 3) for metric in METRICS}, flush=True)
-    return of_run.written(f"fluency-{run.pipeline}", {
-        "pipeline": run.pipeline, "run": run.number,
-        "latent_dropout": run.config["sequence_vae"]["latent_dropout"], "shares": found, "device": used.describe(),
-        "machine": describe()})
+    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import priors, remedies
+from benchmarks import fluency, priors, remedies
 from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
 from textvae.errors import TextvaeError
@@ -18,6 +18,7 @@ BEGIN_CONDITIONS = "<!-- conditions: python -m benchmarks table -->\n"
 BEGIN_AUGMENTATION = "<!-- augmentation: python -m benchmarks table -->\n"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
 BEGIN_PRIORS = "<!-- priors: python -m benchmarks table -->\n"
+BEGIN_FLUENCY = "<!-- fluency: python -m benchmarks table -->\n"
 BARE = "python -c pass"
 # Metric of an evaluation -> what the table of recipes calls it; those that no recipe measured are left out.
 MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a sequence)", "iw_ppl": "PPL from it",
@@ -27,7 +28,8 @@ MEASURED = {"elbo_nll": "ELBO NLL (nats a sequence)", "iw_nll": "IW-NLL (nats a 
             "sample_forward_ppl": "trigrams' PPL of samples", "sample_distinct_2": "distinct-2 of samples",
             "real_distinct_2": "... of as many test sequences", "variation_bleu": "BLEU of variations to their source",
             "variation_ppl": "trigrams' PPL of variations", "source_ppl": "... of their sources"}
-TITLES = {"training": "Training the sequence VAE", "recurrent": "The LSTM layer", "sampling": "Writing",
+TITLES = {"training": "Training the sequence VAE", "recurrent": "The LSTM layer",
+          "freed": "Memory that steps free", "sampling": "Writing",
           "likelihood": "Likelihood", "networks": "The other networks", "word_vectors": "Word vectors",
           "startup": "Start-up", "recipe": "A whole recipe", "convergence": "Convergence",
           "scaling": "Growth with corpus and vocabulary",
@@ -65,12 +67,16 @@ def training(page: str, results: Path = RESULTS) -> str:
 
     Args:
         page: The page as it is.
-        results: Folder of the files that ``benchmarks/quality.py``, ``priors.py`` and ``remedies.py`` wrote.
+        results: Folder of the files that ``benchmarks/quality.py``, ``priors.py``, ``fluency.py`` and ``remedies.py``
+            wrote.
     """
     page = _between(page, BEGIN, _recipes(results))
     fitted = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("priors-*.json"))]
     if fitted:
         page = _between(page, BEGIN_PRIORS, _priors(fitted))
+    heard = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("fluency-*.json"))]
+    if heard:
+        page = _between(page, BEGIN_FLUENCY, [line for own in heard for line in _fluency(own)])
     path = results / "remedies.json"
     if not path.exists():
         return page
@@ -227,6 +233,16 @@ def _priors(found: list[dict[str, Any]]) -> list[str]:
         rows.append((title, *(estimate(side["metrics"][metric]) for own in found for side in own["priors"].values()),
                      *(estimate(own["priors"]["standard"]["metrics"][real]) if real else "" for own in found)))
     return [*_table(rows), "\n", *(f"`{own['pipeline']}`: {machine(own)}\n" for own in found)]
+
+
+def _fluency(found: dict[str, Any]) -> list[str]:
+    shares = found["shares"]
+    rows = [(f"`{found['pipeline']}`, fluency", *shares, "real texts")]
+    for metric, title in fluency.METRICS.items():
+        real = fluency.OF_REAL.get(metric)
+        rows.append((title, *(estimate(own[metric]) for own in shares.values()),
+                     estimate(next(iter(shares.values()))[real]) if real else ""))
+    return [*_table(rows), "\n", f"{machine(found)}\n"]
 
 
 def _recipes(results: Path) -> list[str]:

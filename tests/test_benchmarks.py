@@ -12,7 +12,19 @@ import pytest
 from networks import tokens as made
 from networks import trained
 
-from benchmarks import augmentation, conditions, corpora, of_run, page, priors, remedies, rows, turns, variations
+from benchmarks import (
+    augmentation,
+    conditions,
+    corpora,
+    fluency,
+    of_run,
+    page,
+    priors,
+    remedies,
+    rows,
+    turns,
+    variations,
+)
 from benchmarks.machine import RESULTS, describe
 from textvae.errors import TextvaeError
 
@@ -296,6 +308,28 @@ def test_a_fitted_prior_is_held_against_the_standard_one(tmp_path):
     (tmp_path / "priors-few.json").write_text(json.dumps(record))
     written = page.training(f"{page.BEGIN}{page.END}{page.BEGIN_PRIORS}{page.END}", tmp_path)
     assert "| `few`, standard | `few`, fitted |" in written and "IW-NLL" in written
+
+
+def test_fluency_is_measured_at_every_share_by_a_network_that_has_some(tmp_path):
+    from textvae import config, nn
+    from textvae.nn.weights import gather
+
+    learnt = trained("sequence_vae")
+    settings = {**learnt.settings, "labels": [], "constraints": [], "latent_dropout": 0.1}
+    fluent = replace(learnt, settings=settings, weights=gather(nn.NETWORKS["sequence_vae"](**settings, seed=1)))
+    own = replace(made([[4 + i % 7, 5, 6 + i % 5] for i in range(60)], range(60), [i % 3 for i in range(60)]),
+                  tokenizer={"level": "whitespace", "size": 11, "words": list("abcdefg"), "lowercase": False})
+    how = config.EvaluationConfig(samples=6)
+    found = fluency.measured(fluent, own, how)
+    assert list(found) == ["0", "0.15", "0.3", "0.45", "0.6", "1"]
+    assert found["0"]["sample_forward_ppl"] != found["1"]["sample_forward_ppl"]
+    assert found["0"]["real_forward_ppl"] == found["1"]["real_forward_ppl"]
+    with pytest.raises(TextvaeError, match="without latent_dropout"):
+        fluency.measured(learnt, own, how)
+    record = {"pipeline": "few", "shares": found, "machine": describe()}
+    (tmp_path / "fluency-few.json").write_text(json.dumps(record))
+    written = page.training(f"{page.BEGIN}{page.END}{page.BEGIN_FLUENCY}{page.END}", tmp_path)
+    assert "| `few`, fluency | 0 | 0.15 | 0.3 | 0.45 | 0.6 | 1 | real texts |" in written
 
 
 def test_the_table_of_remedies(tmp_path):
