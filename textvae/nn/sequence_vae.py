@@ -362,7 +362,7 @@ class SequenceVAE(Network):
         q = self._encode(encoder, read, inputs, training)
         z = self.family.sample(q, keras.random.normal((ops.shape(encoder)[0], self.family.noise), seed=self.noise),
                                training=training)
-        code = self.code(z * inputs["told"][:, None] if "told" in inputs else z, label)
+        code = self.code(z * ops.cast(inputs["told"], z.dtype)[:, None] if "told" in inputs else z, label)
         nats = self._nats(q, z, label)
         floored = nats if self.free_bits_over == "dimension" else ops.sum(nats, axis=-1, keepdims=True)
         terms = {"reconstruction": self._reconstruction(self._outputs(written, code, training), inputs),
