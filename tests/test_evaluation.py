@@ -14,6 +14,7 @@ from textvae import evaluate, metrics
 from textvae.config import EvaluationConfig
 from textvae.constraints import Region
 from textvae.data import CompressedVectors, Evaluation, Latents, Tokens, TrainedNetwork
+from textvae.decoding import Sampling
 from textvae.errors import StoreError
 from textvae.evaluate import Judge, Subject
 from textvae.progress import Progress
@@ -89,8 +90,13 @@ class ScriptedWriter:
         self.scored.append(len(sequences))
         return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
 
-    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, label: Any = None
-                   ) -> list[np.ndarray]:
+    def sampling(self, sampler: str, temperature: float) -> Sampling:
+        return Sampling(sampler, temperature, fluency=0.3)
+
+    def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, fluency: float | None = 0.0,
+                   label: Any = None) -> list[np.ndarray]:
+        # Samples are what a user gets; means come back as they are.
+        assert fluency == (0 if sampler == "greedy" else None)
         said = TEST if sampler == "greedy" else self.sampled
         return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
 
@@ -206,6 +212,7 @@ def test_samples_that_are_copied_or_cut_off_are_counted():
     assert found["sample_ended"]["value"] == 0.75
     assert lengths.tolist() == [7, 9, 7, 7] * 2
     assert rows[0]["text"] == TRAIN[0]
+    assert found["sample_forward_ppl"]["definition"].endswith("at temperature 0.6, fluency 0.3")
     # Five of each: both sides have as many as there are test sequences.
     assert "over 5 samples" in found["sample_distinct_1"]["definition"]
     assert found["sample_self_bleu"]["value"] > found["real_self_bleu"]["value"]
