@@ -107,8 +107,11 @@ def test_killed_between_epochs_and_in_the_middle_of_writing(whole, tmp_path):
     assert (bits(network), fitted) == whole("embedding_vae")
 
 
-def test_a_finished_training_is_not_done_again(whole, tmp_path):
+def test_a_finished_training_is_not_done_again_and_nothing_is_compiled_for_it(whole, tmp_path, monkeypatch):
+    from textvae.nn import training
+
     train("embedding_vae", tmp_path)
+    monkeypatch.setattr(training, "_trace", None)
     progress = Killer()
     network, fitted = train("embedding_vae", tmp_path, progress=progress)
     assert progress.tasks == []

@@ -94,7 +94,8 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     if path.exists() or devices is not None:
         now, state, best = _begun(path, variables, state, devices)
         if state["history"]:
-            _trace(training, test, train, validation)
+            if len(state["history"]) < epochs and not _stale(state, patience):  # else there is nothing to compile for
+                _trace(training, test, train, validation)
             progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
         _put(variables, now)
     met: set[tuple[tuple[int, ...], ...]] = set()
