@@ -320,13 +320,14 @@ def test_fluency_is_measured_at_every_share_by_a_network_that_has_some(tmp_path)
     fluent = replace(learnt, settings=settings, weights=gather(nn.NETWORKS["sequence_vae"](**settings, seed=1)))
     own = replace(made([[4 + i % 7, 5, 6 + i % 5] for i in range(60)], range(60), [i % 3 for i in range(60)]),
                   tokenizer={"level": "whitespace", "size": 11, "words": list("abcdefg"), "lowercase": False})
-    how = config.EvaluationConfig(samples=6)
-    found = fluency.measured(fluent, own, how)
+    how = config.EvaluationConfig(samples=6, sources=2, variations=1)
+    vectors = np.random.default_rng(1).standard_normal((11, 3), np.float32)
+    found = fluency.measured(fluent, own, vectors, how)
     assert list(found) == ["0", "0.15", "0.3", "0.45", "0.6", "1"]
     assert found["0"]["sample_forward_ppl"] != found["1"]["sample_forward_ppl"]
     assert found["0"]["real_forward_ppl"] == found["1"]["real_forward_ppl"]
     with pytest.raises(TextvaeError, match="without latent_dropout"):
-        fluency.measured(learnt, own, how)
+        fluency.measured(learnt, own, vectors, how)
     record = {"pipeline": "few", "shares": found, "machine": describe()}
     (tmp_path / "fluency-few.json").write_text(json.dumps(record))
     written = page.training(f"{page.BEGIN}{page.END}{page.BEGIN_FLUENCY}{page.END}", tmp_path)
