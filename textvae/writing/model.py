@@ -13,7 +13,7 @@ from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
 from textvae.text.pairs import Pairs
 
-FLUENCY = 0.3  # share of what reads well without z in each choice, where the network can tell
+FLUENCY = 0.45  # share of what reads well without z in each choice, where the network can tell
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
