@@ -181,6 +181,8 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     assert deaf.sampling("nucleus", 0.6).fluency == 0
     with pytest.raises(TextvaeError, match="cannot write without z"):
         deaf.sample(2, seed=1, fluency=0.3)
+    with pytest.raises(TextvaeError, match="cannot write without z"):
+        deaf.vary("cat sat far home", 2, seed=1, fluency=0.3)
     config = dataclasses.replace(TINY, latent_dropout=0.3, constraints=(), epochs=3)
     result = train(config, tokens, vectors, tmp_path / "s")
     writer = Writer.of(tokens, result)

@@ -19,8 +19,8 @@ CHOICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
 # XLA tries products of its own beside cuBLAS's, for minutes; untried, the large ones are far slower.
 LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
-# glibc gives large buffers back to the system when they are freed, and a training step faults all of theirs in anew: a
-# quarter of its time and more, where the machine is a virtual one. See mallopt(3).
+# glibc gives large buffers back to the system when they are freed, and a training step faults all of theirs in anew,
+# which is dear where the machine is a virtual one. See mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_KEPT, MOST_KEPT = 1 << 30, (1 << 31) - 1  # bytes: of a buffer, and of what is free in all
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly

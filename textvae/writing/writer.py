@@ -80,7 +80,7 @@ class Writer(Model):
              label: str | None = None, conditions: Conditions = ANY) -> Found:
         """Write variations of a text; see ``vary_many``."""
         return self.vary_many([text], n, seed=seed, strength=strength, temperature=temperature, sampler=sampler,
-                              candidates=candidates, label=label, conditions=conditions)[0]
+                              fluency=fluency, candidates=candidates, label=label, conditions=conditions)[0]
 
     def vary_many(self, texts: Sequence[str], n: int = 5, *, seed: int, strength: float = STRENGTH,
                   temperature: float = TEMPERATURE, sampler: str = "nucleus", fluency: float | None = None,
