@@ -22,7 +22,7 @@ from textvae.text.pairs import Pairs, halves
 from textvae.writing.writer import Writer
 
 SEED = 1
-SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 1.0)
+SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 1.0)
 # Metric of an evaluation -> what the table calls it.
 METRICS = {"reconstruction_bleu": "BLEU of decode(mean)", "sample_forward_ppl": "trigrams' PPL of samples",
            "sample_reverse_ppl": "PPL under trigrams of samples", "sample_distinct_2": "distinct-2 of samples",
@@ -38,9 +38,10 @@ class At(Writer):
 
     share = 0.0
 
-    def sampling(self, sampler: str, temperature: float, fluency: float | None = None) -> Sampling:
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, *, bound: bool = True
+                 ) -> Sampling:
         """As ``Writer.sampling``, at ``share``."""
-        return super().sampling(sampler, temperature, self.share)
+        return super().sampling(sampler, temperature, self.share, bound=bound)
 
 
 def collect(pipeline: str, root: Path, number: int | None) -> Path:

@@ -331,7 +331,7 @@ def test_fluency_is_measured_at_every_share_by_a_network_that_has_some(tmp_path)
     record = {"pipeline": "few", "shares": found, "machine": describe()}
     (tmp_path / "fluency-few.json").write_text(json.dumps(record))
     written = page.training(f"{page.BEGIN}{page.END}{page.BEGIN_FLUENCY}{page.END}", tmp_path)
-    assert "| `few`, fluency | 0 | 0.15 | 0.3 | 0.45 | 0.6 | 1 | real texts |" in written
+    assert "| `few`, fluency | 0 | 0.15 | 0.3 | 0.45 | 0.6 | 0.75 | 1 | real texts |" in written
 
 
 def test_the_table_of_remedies(tmp_path):

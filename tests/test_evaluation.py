@@ -90,13 +90,14 @@ class ScriptedWriter:
         self.scored.append(len(sequences))
         return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
 
-    def sampling(self, sampler: str, temperature: float) -> Sampling:
+    def sampling(self, sampler: str, temperature: float, *, bound: bool) -> Sampling:
+        assert not bound  # nobody asks samples from the prior to say what their z says
         return Sampling(sampler, temperature, fluency=0.3)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, fluency: float | None = 0.0,
                    label: Any = None) -> list[np.ndarray]:
         # Samples are what a user gets; means come back as they are.
-        assert fluency == (0 if sampler == "greedy" else None)
+        assert fluency == (0 if sampler == "greedy" else 0.3)
         said = TEST if sampler == "greedy" else self.sampled
         return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
 

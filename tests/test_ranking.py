@@ -5,8 +5,8 @@ import numpy as np
 from textvae.writing.ranking import Candidate, best
 
 
-def candidate(text, log_prob=-1.0, seam=2.0, flaws=0):
-    return Candidate(text, log_prob, seam, np.zeros(2, np.float32), flaws)
+def candidate(text, plain=-1.0, seam=2.0, flaws=0):
+    return Candidate(text, plain % 3.0, plain, seam, np.zeros(2, np.float32), flaws)
 
 
 def kept(found, n, strength=0.35, distances=None, counts=None):

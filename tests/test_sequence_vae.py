@@ -13,7 +13,7 @@ from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork, WordV
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
-from textvae.writing.model import FLUENCY
+from textvae.writing.model import FLUENCY, UNBOUND
 from textvae.writing.writer import Writer
 
 NEAR = ConstraintConfig(name="cats", label="pet=cat", threshold=0.1, weight=1.0)
@@ -188,6 +188,8 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     writer = Writer.of(tokens, result)
     assert result.settings["latent_dropout"] == 0.3
     assert writer.sampling("nucleus", 0.6).fluency == FLUENCY
+    assert writer.sampling("nucleus", 0.6, bound=False).fluency == UNBOUND
+    assert deaf.sampling("nucleus", 0.6, bound=False).fluency == 0
     z = 10 * np.random.default_rng(0).standard_normal((20, writer.latent), np.float32)
     # What it writes without z is the same for every z; with z alone it is not.
     alone, told = ({tuple(ids) for ids in writer.decode_ids(z, seed=1, fluency=share)} for share in (1.0, 0.0))
@@ -195,6 +197,10 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     one, same, alone = (writer.texts(writer.decode_ids(z, seed=1, temperature=1.0, fluency=share))
                         for share in (None, FLUENCY, 1.0))
     assert one == same != alone
+    nats = writer.plain_nats(writer.ids(["cat sat far home", "dog ran"]))
+    assert [len(own) for own in nats] == [5, 3] and not writer.plain_nats([])
+    assert np.allclose(nats[1], writer.token_nats(writer.ids(["dog ran"]), np.zeros((1, writer.latent), np.float32))[0],
+                       atol=1e-5)
 
 
 def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():

@@ -15,6 +15,7 @@ from textvae.constraints import Region, move_inside
 from textvae.errors import InputError, TextvaeError
 from textvae.text.lexicon import Lexicon, negations, repeated
 from textvae.writing.conditions import Conditions
+from textvae.writing.model import FLUENCY, UNBOUND
 from textvae.writing.writer import CANDIDATES
 
 
@@ -60,6 +61,35 @@ def test_the_soundest_of_several_samples_is_kept(writer, monkeypatch):
     assert unsound(writer.sample(40, seed=1, temperature=1.5, candidates=8))[1] < words / 2
     with pytest.raises(TextvaeError, match="cannot write 2 texts of 0 candidates"):
         writer.sample(2, seed=1, candidates=0)
+
+
+def test_samples_are_ranked_by_what_reads_well_without_z_and_need_not_say_what_z_says(writer, monkeypatch):
+    shares = []
+    write = writer.write
+    monkeypatch.setattr(writer, "fluent", True)
+    monkeypatch.setattr(writer, "write", lambda code, options, *rest: shares.append(options.fluency)
+                        or write(code, options, *rest))
+    # The shorter, the likelier.
+    monkeypatch.setattr(writer, "plain_nats", lambda sequences, label: [
+        np.full(len(ids) + 1, float(len(ids))) for ids in sequences])
+    one, best = (np.mean([len(own.text.split()) for own in writer.sample(40, seed=1, temperature=1.5,
+                                                                         candidates=candidates)])
+                 for candidates in (1, 8))
+    assert best < one / 2
+    writer.sample(2, seed=1, conditions=Conditions(near=(TEXTS[0],), distance=100.0))
+    writer.sample(2, seed=1, fluency=0.2)
+    assert list(dict.fromkeys(shares)) == [UNBOUND, FLUENCY, 0.2]
+
+
+def test_what_reads_well_without_z_comes_first_where_the_network_can_tell(writer, monkeypatch):
+    before = writer.vary(TEXTS[0], 20, seed=1, temperature=1.0, fluency=0.0)
+    last = writer.ids([before[-1].text])[0].tolist()
+    monkeypatch.setattr(writer, "plain_nats", lambda sequences, label: [
+        np.full(len(ids) + 1, 0.0 if ids.tolist() == last else 50.0) for ids in sequences])
+    assert writer.vary(TEXTS[0], 20, seed=1, temperature=1.0, fluency=0.0) == before
+    monkeypatch.setattr(writer, "fluent", True)
+    after = writer.vary(TEXTS[0], 20, seed=1, temperature=1.0, fluency=0.0)
+    assert after[0] == before[-1] != before[0]
 
 
 def test_no_sources_have_no_variations(writer):

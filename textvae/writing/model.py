@@ -13,7 +13,9 @@ from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
 from textvae.text.pairs import Pairs
 
-FLUENCY = 0.45  # share of what reads well without z in each choice, where the network can tell
+# Share of what reads well without z in each choice, where the network can tell: of texts that are to say what their z
+# says, and of others.
+FLUENCY, UNBOUND = 0.45, 0.75
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
@@ -212,6 +214,10 @@ class Model:
                 found[row] = own[:len(sequences[row]) + 1]
         return found
 
+    def plain_nats(self, sequences: Sequence[np.ndarray], label: np.ndarray | None = None) -> list[np.ndarray]:
+        """The same under no z, of a network that was trained to write so (``fluent``)."""
+        return self.token_nats(sequences, np.zeros((len(sequences), self.latent), np.float32), label)
+
     def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
         """-log p(x|z) in nats of one sequence under many codes, float64 [samples]."""
         from textvae.nn import batching
@@ -220,11 +226,14 @@ class Model:
         nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], code=code)
         return np.asarray(nats, np.float64)
 
-    def sampling(self, sampler: str, temperature: float, fluency: float | None = None) -> Sampling:
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, *, bound: bool = True
+                 ) -> Sampling:
         """How tokens of new texts are chosen.
 
         Args:
-            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, else 0.
+            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, or ``UNBOUND``, and
+                else 0.
+            bound: Whether texts are to say what their z says.
 
         Raises:
             TextvaeError: The network was not, and is asked for some.
@@ -232,7 +241,8 @@ class Model:
         if fluency and not self.fluent:
             raise TextvaeError("this model cannot write without z, so that it has no fluency of its own",
                                "train it with sequence_vae.latent_dropout = 0.1, or leave fluency out")
-        return Sampling(sampler, temperature, fluency=(FLUENCY if self.fluent else 0.0) if fluency is None else fluency)
+        default = 0.0 if not self.fluent else FLUENCY if bound else UNBOUND
+        return Sampling(sampler, temperature, fluency=default if fluency is None else fluency)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
                    fluency: float | None = 0.0, label: np.ndarray | None = None) -> list[np.ndarray]:

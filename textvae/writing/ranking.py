@@ -22,6 +22,7 @@ class Candidate:
     Args:
         text: It.
         log_prob: Nats per token under the model, given its own latent.
+        plain: The same without any latent where the model can tell, else with it.
         seam: Nats of its least likely step that the source has not.
         latent: Its own posterior mean, float32 [latent].
         flaws: How often it repeats itself, how many words it invents, how many steps it takes that the corpus avoids,
@@ -30,6 +31,7 @@ class Candidate:
 
     text: str
     log_prob: float
+    plain: float
     seam: float
     latent: np.ndarray
     flaws: int
@@ -52,7 +54,7 @@ def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int,
     """
     table, weights = _table([source, *(one.text for one in found)], counts)
     closeness = (_standardised(likeness(table, table[0], weights)[1:]) - _standardised(distances)) / 2
-    fluency = _standardised(np.array([one.log_prob for one in found])) - _standardised(
+    fluency = _standardised(np.array([one.plain for one in found])) - _standardised(
         np.array([one.seam for one in found]))
     appeal = fluency + CLOSE * (1 - strength) * closeness
     again = np.zeros(len(found))  # likeness to the one that is most like it of those chosen

@@ -172,20 +172,23 @@ class Writer(Model):
                 if not fails:
                     kept[owner, folded(text)] = row
             rows = list(kept.values())
-            nats = self.token_nats([sequences[row] for row in rows], latents[rows], places[rows])
-            for (owner, key), row, own in zip(kept, rows, nats, strict=True):
-                found[owner][key] = self._candidate(written_texts[row], sequences[row], own, latents[row],
+            chosen = [sequences[row] for row in rows]
+            nats = self.token_nats(chosen, latents[rows], places[rows])
+            plain = self.plain_nats(chosen, places[rows]) if self.fluent else nats
+            for (owner, key), row, own, without in zip(kept, rows, nats, plain, strict=True):
+                found[owner][key] = self._candidate(written_texts[row], sequences[row], own, without, latents[row],
                                                     sources[owner], free=bool(judged or regions))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
-    def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, latent: np.ndarray, source: moves.Source, *,
-                   free: bool) -> Candidate:
+    def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray,
+                   source: moves.Source, *, free: bool) -> Candidate:
         """A text with all that it is ranked by.
 
         Args:
             text, ids: It, and its tokens.
             nats: Of each token and of the end, under the text's own latent.
+            plain: The same without any, where the network can tell.
             latent: That.
             source: What it is a variation of.
             free: Whether it may say the opposite.
@@ -196,7 +199,8 @@ class Writer(Model):
         if self.pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
             cost = np.maximum(nats, self.pairs.nats(ids))
             flaws += int((self.pairs.avoided(ids) & new).sum())
-        return Candidate(text, -float(nats.mean()), float(cost[new].max(initial=0.0)), latent, flaws)
+        return Candidate(text, -float(nats.mean()), -float(plain.mean()), float(cost[new].max(initial=0.0)), latent,
+                         flaws)
 
     def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
                    never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
@@ -245,9 +249,9 @@ class Writer(Model):
         if n < 1 or candidates < 1:
             raise TextvaeError(f"cannot write {n} texts of {candidates} candidates each",
                                "give -n and --candidates a number from 1")
-        regions, options = self._regions(conditions, seed), self.sampling(sampler, temperature, fluency)
-        steering = conditions.steering(self.tokenizer)
+        regions, steering = self._regions(conditions, seed), conditions.steering(self.tokenizer)
         judged = self.judged_by(conditions)
+        options = self.sampling(sampler, temperature, fluency, bound=bool(regions or judged))
         way = self.way(judged)
         rng = np.random.default_rng(child(seed, "sample"))
         around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
@@ -275,7 +279,8 @@ class Writer(Model):
                 if not fails:
                     able.append(row)
             if candidates > 1:
-                able.sort(key=lambda row: self._soundness(texts[row], sequences[row]))
+                ranks = self._soundness([texts[row] for row in able], [sequences[row] for row in able], places[able])
+                able = [row for _, row in sorted(zip(ranks, able, strict=True))]
             best: dict[int, int] = {}
             for row in able:
                 best.setdefault(row // each, row)
@@ -286,10 +291,16 @@ class Writer(Model):
         found.failed = dict(failed)
         return found
 
-    def _soundness(self, text: str, ids: np.ndarray) -> tuple[int, bool, float]:
-        """What a text without a source is ranked by, the soundest first: its flaws, whether it has no end, and the
-        nats of its unlikeliest pair of tokens."""
-        return self.flaws(text), not ended(text), 0.0 if self.pairs is None else float(self.pairs.nats(ids).max())
+    def _soundness(self, texts: Sequence[str], sequences: Sequence[np.ndarray], places: np.ndarray
+                   ) -> list[tuple[int, bool, float]]:
+        """What texts without a source are ranked by, the soundest first: their flaws, whether they have no end, and how
+        unlikely they are: nats per token without z where the network can tell, else of the unlikeliest pair of tokens,
+        which favours short texts."""
+        if self.fluent:
+            nats = [float(own.mean()) for own in self.plain_nats(sequences, places)]
+        else:
+            nats = [0.0 if self.pairs is None else float(self.pairs.nats(ids).max()) for ids in sequences]
+        return [(self.flaws(text), not ended(text), own) for text, own in zip(texts, nats, strict=True)]
 
     def judged_by(self, conditions: Conditions) -> tuple[str, ...]:
         """Labels that texts must be judged to have: those asked for, and those that near constraints stand for."""
