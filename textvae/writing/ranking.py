@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from textvae.decoding import BEGIN, END
-from textvae.text.lexicon import WORD
+from textvae.text.lexicon import WORD, Lexicon, collisions, repeated, unbalanced
+from textvae.text.pairs import Pairs
 
 # Chosen by reading and measuring variations of 60 Yelp reviews that no number is reported of: with less weight on
 # closeness, long sentences lost their subject; with more likeness allowed, one word changed in all five.
@@ -35,6 +36,45 @@ class Candidate:
     seam: float
     latent: np.ndarray
     flaws: int
+
+
+def flaws(text: str, source: str, lexicon: Lexicon | None) -> int:
+    """What is wrong with a text: repeats, words that neither corpus nor source has, open quotes and brackets, and marks
+    that stand on each other, counted.
+
+    What its source repeats may be repeated here, and what it leaves open may be open.
+
+    Args:
+        text: It.
+        source: What it is a variation of; may be empty.
+        lexicon: The corpus's words; without them none counts as invented.
+    """
+    found = abs(unbalanced(text) - unbalanced(source)) + sum(
+        max(count(text) - count(source), 0) for count in (repeated, collisions))
+    if lexicon:
+        own = set(WORD.findall(source.casefold()))
+        found += sum(word not in own for word in lexicon.invented(text)) + lexicon.echoed(text, source)
+    return found
+
+
+def candidate(text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray, flaws: int,
+              source: np.ndarray, pairs: Pairs | None) -> Candidate:
+    """A text with all that it is ranked by.
+
+    Args:
+        text, ids: It, and its tokens, int32 [tokens].
+        nats: Of each token and of the end, under the text's own latent, float32 [tokens + 1].
+        plain: The same without any, where the network can tell.
+        latent: That, float32 [latent].
+        flaws: What was found in its words; steps that the corpus avoids are added.
+        source: Tokens of what it is a variation of, int32 [tokens].
+        pairs: Which tokens stand beside each other in the corpus.
+    """
+    new, cost = new_steps(ids, source), nats
+    if pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
+        cost = np.maximum(nats, pairs.nats(ids))
+        flaws += int((pairs.avoided(ids) & new).sum())
+    return Candidate(text, -float(nats.mean()), -float(plain.mean()), float(cost[new].max(initial=0.0)), latent, flaws)
 
 
 def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int, *, strength: float,

@@ -11,7 +11,7 @@ from textvae.data import SPECIAL, UNKNOWN, Latents, Tokens, TrainedNetwork
 from textvae.decoding import END, Sampling
 from textvae.errors import TextvaeError
 from textvae.seeds import child
-from textvae.text.lexicon import WORD, Lexicon, collisions, folded, negations, repeated, unbalanced
+from textvae.text.lexicon import Lexicon, folded, negations
 from textvae.text.pairs import Pairs
 from textvae.text.sentences import ended
 from textvae.writing import moves, ranking
@@ -183,24 +183,9 @@ class Writer(Model):
 
     def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray,
                    source: moves.Source, *, free: bool) -> Candidate:
-        """A text with all that it is ranked by.
-
-        Args:
-            text, ids: It, and its tokens.
-            nats: Of each token and of the end, under the text's own latent.
-            plain: The same without any, where the network can tell.
-            latent: That.
-            source: What it is a variation of.
-            free: Whether it may say the opposite.
-        """
-        new, flaws, cost = ranking.new_steps(ids, source.ids), self.flaws(text, source.text), nats
-        if not free:
-            flaws += abs(negations(text) - negations(source.text))
-        if self.pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
-            cost = np.maximum(nats, self.pairs.nats(ids))
-            flaws += int((self.pairs.avoided(ids) & new).sum())
-        return Candidate(text, -float(nats.mean()), -float(plain.mean()), float(cost[new].max(initial=0.0)), latent,
-                         flaws)
+        """A text with all that it is ranked by; it may say the opposite of its source where it is ``free``."""
+        flaws = self.flaws(text, source.text) + (0 if free else abs(negations(text) - negations(source.text)))
+        return ranking.candidate(text, ids, nats, plain, latent, flaws, source.ids, self.pairs)
 
     def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
                    never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
@@ -394,17 +379,8 @@ class Writer(Model):
         return np.asarray(self.prior(MIDDLE, rng, self.label_places(label, MIDDLE)).mean(axis=0))
 
     def flaws(self, text: str, source: str = "") -> int:
-        """How often a text repeats itself, how many words neither corpus nor source has, open quotes and brackets, and
-        marks that stand on each other.
-
-        What its source repeats may be repeated here, and what it leaves open may be open.
-        """
-        found = abs(unbalanced(text) - unbalanced(source)) + sum(
-            max(count(text) - count(source), 0) for count in (repeated, collisions))
-        if self.lexicon:
-            own = set(WORD.findall(source.casefold()))
-            found += sum(word not in own for word in self.lexicon.invented(text)) + self.lexicon.echoed(text, source)
-        return found
+        """What is wrong with a text, see ``ranking.flaws``."""
+        return ranking.flaws(text, source, self.lexicon)
 
 
 def _trained(name: str) -> str:
