@@ -215,7 +215,10 @@ class Model:
         return found
 
     def plain_nats(self, sequences: Sequence[np.ndarray], label: np.ndarray | None = None) -> list[np.ndarray]:
-        """The same under no z, of a network that was trained to write so (``fluent``)."""
+        """-log p(x) in nats of every token and of the end where the decoder is told no z, float32 [tokens + 1] each.
+
+        Of a network that was trained to write so (``fluent``); arguments as ``score``'s.
+        """
         return self.token_nats(sequences, np.zeros((len(sequences), self.latent), np.float32), label)
 
     def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
