@@ -323,7 +323,7 @@ def test_fluency_is_measured_at_every_share_by_a_network_that_has_some(tmp_path)
     how = config.EvaluationConfig(samples=6, sources=2, variations=1)
     vectors = np.random.default_rng(1).standard_normal((11, 3), np.float32)
     found = fluency.measured(fluent, own, vectors, how)
-    assert list(found) == ["0", "0.15", "0.3", "0.45", "0.6", "1"]
+    assert list(found) == ["0", "0.15", "0.3", "0.45", "0.6", "0.75", "1"]
     assert found["0"]["sample_forward_ppl"] != found["1"]["sample_forward_ppl"]
     assert found["0"]["real_forward_ppl"] == found["1"]["real_forward_ppl"]
     with pytest.raises(TextvaeError, match="without latent_dropout"):
