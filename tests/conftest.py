@@ -1,12 +1,14 @@
-"""Fixtures that several test files share: stages that run in no time, and a store and posts for them."""
+"""Fixtures that several test files share: stages that run in no time, a store and posts for them, and a tiny corpus."""
 
 from pathlib import Path
 
 import networks
+import pets
 import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
 from textvae import runs
+from textvae.data import CompressedVectors, Tokens, TrainedNetwork, WordVectors
 from textvae.evaluate import gate
 from textvae.store import Store
 from textvae.writing.writer import Writer
@@ -47,3 +49,18 @@ def writer() -> Writer:
     """What it writes is noise, how it writes it is not."""
     return networks.writer(constraints=[{"name": "cats", "kind": "near", "threshold": 0.25},
                                         {"name": "away", "kind": "far", "threshold": 4.0}])
+
+
+@pytest.fixture(scope="module")
+def tokens() -> Tokens:
+    return pets.tokens()
+
+
+@pytest.fixture(scope="module")
+def vectors() -> tuple[WordVectors, CompressedVectors]:
+    return pets.vectors()
+
+
+@pytest.fixture(scope="module")
+def trained(tokens, vectors, tmp_path_factory) -> TrainedNetwork:
+    return pets.train(pets.TINY, tokens, vectors, tmp_path_factory.mktemp("trained") / "scratch")

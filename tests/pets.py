@@ -44,22 +44,6 @@ def same(one: TrainedNetwork, two: TrainedNetwork) -> bool:
     return all(np.array_equal(one.weights[path], two.weights[path]) for path in one.weights)
 
 
-class Killed(Progress):
-    """Interrupts like Ctrl-C in the middle of an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-        self.said: list[str] = []
-
-    def task(self, label, total=None):
-        if f"epoch {self.epoch}/" in label:
-            raise KeyboardInterrupt
-        return super().task(label, total)
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
 class Listener(Progress):
     """Keeps what is said."""
 
@@ -68,3 +52,16 @@ class Listener(Progress):
 
     def say(self, message: str) -> None:
         self.said.append(message)
+
+
+class Killed(Listener):
+    """Interrupts like Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def task(self, label, total=None):
+        if f"epoch {self.epoch}/" in label:
+            raise KeyboardInterrupt
+        return super().task(label, total)

@@ -3,30 +3,14 @@
 import dataclasses
 
 import numpy as np
-import pets
 import pytest
 from pets import TINY, Killed, Listener, same, train
 
 from textvae.config import SequenceVAEConfig
-from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork, WordVectors
+from textvae.data import Start, TrainedNetwork
 from textvae.errors import ConfigError, TextvaeError
 from textvae.stages import sequence_vae
 from textvae.writing.writer import Writer
-
-
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return pets.tokens()
-
-
-@pytest.fixture(scope="module")
-def vectors() -> tuple[WordVectors, CompressedVectors]:
-    return pets.vectors()
-
-
-@pytest.fixture(scope="module")
-def trained(tokens, vectors, tmp_path_factory) -> TrainedNetwork:
-    return train(TINY, tokens, vectors, tmp_path_factory.mktemp("trained") / "scratch")
 
 
 @pytest.mark.parametrize("changed", [
@@ -169,7 +153,7 @@ def test_without_held_out_texts_one_gaussian_is_fitted(tokens, vectors, tmp_path
 def test_a_prior_that_fits_no_better_is_not_taken(tokens, trained):
     from textvae.stages import prior
 
-    said = Killed(-1)
+    said = Listener()
     flat = dataclasses.replace(trained, weights={
         path: np.zeros_like(array) if path.startswith("sequence_vae/posterior") or "posterior" in path else array
         for path, array in trained.weights.items()})

@@ -4,33 +4,17 @@ import dataclasses
 
 import networks
 import numpy as np
-import pets
 import pytest
 from pets import FAR, NEAR, TINY, Killed, same, train
 
 from textvae.config import ConstraintConfig
 from textvae.constraints import defined, members
-from textvae.data import CompressedVectors, Tokens, TrainedNetwork, WordVectors
+from textvae.data import TrainedNetwork
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, sequence_vae
 from textvae.writing.model import FLUENCY, UNBOUND
 from textvae.writing.writer import Writer
-
-
-@pytest.fixture(scope="module")
-def tokens() -> Tokens:
-    return pets.tokens()
-
-
-@pytest.fixture(scope="module")
-def vectors() -> tuple[WordVectors, CompressedVectors]:
-    return pets.vectors()
-
-
-@pytest.fixture(scope="module")
-def trained(tokens, vectors, tmp_path_factory) -> TrainedNetwork:
-    return train(TINY, tokens, vectors, tmp_path_factory.mktemp("trained") / "scratch")
 
 
 def test_history_has_every_term_of_every_epoch(trained):
