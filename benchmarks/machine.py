@@ -10,15 +10,19 @@ from typing import Any
 from textvae.manifests import provenance
 
 RESULTS = Path(__file__).parent / "results"
+WIDEST = ("amx_bf16", "avx512f", "avx2")  # what matrix products are made of, the fastest first
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, GPU, load, memory, the versions of Python and the packages, and what XLA was told."""
-    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), "") if Path("/proc/cpuinfo").exists() else platform.processor()
+    """Processor, its widest instructions, cores, GPU, load, memory, versions, and what XLA was told."""
+    about = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in about.splitlines())}
+    flags = told.get("flags", "").split()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    return {"cpu": cpu, "cores": os.cpu_count(), "gpu": gpu(), "load": [round(load, 2) for load in os.getloadavg()],
-            "memory_gib": round(memory / 2**30, 1), "system": platform.system(), "machine": platform.machine(),
+    return {"cpu": told.get("model name") or platform.processor(),
+            "instructions": next((own for own in WIDEST if own in flags), ""), "cores": os.cpu_count(), "gpu": gpu(),
+            "load": [round(load, 2) for load in os.getloadavg()], "memory_gib": round(memory / 2**30, 1),
+            "system": platform.system(), "machine": platform.machine(),
             **({"xla_flags": os.environ["XLA_FLAGS"]} if "XLA_FLAGS" in os.environ else {}), **provenance()}
 
 

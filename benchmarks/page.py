@@ -286,7 +286,8 @@ def machine(record: dict[str, Any]) -> str:
                          if name in own["packages"])
     gpu = f", {own['gpu']}" if own.get("gpu") else ""
     told = f"; `XLA_FLAGS={own['xla_flags']}`" if own.get("xla_flags") else ""
-    return f"{own['cpu']}, {own['cores']} cores{gpu}, load {own['load'][0]:g} at the start; {packages}{told}."
+    widest = f" with {own['instructions']}" if own.get("instructions") else ""
+    return f"{own['cpu']}{widest}, {own['cores']} cores{gpu}, load {own['load'][0]:g} at the start; {packages}{told}."
 
 
 def cells(own: dict[str, Any]) -> tuple[str, ...]:

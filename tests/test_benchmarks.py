@@ -348,7 +348,8 @@ def test_the_table_of_remedies(tmp_path):
 
 def test_the_page_of_some_results(tmp_path):
     own = rows.verdict("ratio", 2.5, [2.0, 3.0], 2, 3)
-    record = {"method": "How.", "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {"keras": "3"}},
+    record = {"method": "How.", "machine": {"cpu": "a chip", "instructions": "avx2", "cores": 2, "load": [0.1],
+                                            "packages": {"keras": "3"}},
               "rows": [{"work": "this", "unit": "x/s", "ours": {"subject": "ours", "median": 50, "min": 40, "max": 60},
                         "yardstick": {"subject": "that", "median": 20, "min": 20, "max": 20}, **own}]}
     (tmp_path / "training.json").write_text(json.dumps(record))
@@ -358,7 +359,7 @@ def test_the_page_of_some_results(tmp_path):
 
 How.
 
-a chip, 2 cores, load 0.1 at the start; keras 3.
+a chip with avx2, 2 cores, load 0.1 at the start; keras 3.
 
 | work | textvae | yardstick |  | must | aim | reached |
 |---|---|---|---|---|---|---|

@@ -14,6 +14,7 @@ from textvae.config import parse
 from textvae.data import Check, Post, Tokens, TrainedNetwork
 from textvae.evaluate import gate
 from textvae.text import tokenizer
+from textvae.writing.model import UNBOUND, Model
 
 POSTS = [Post(f"{number}.md", f"{text}. The cat ran home.") for number, text in enumerate(networks.TEXTS)]
 CONFIG = parse({"tokens": {"level": "word", "min_length": 2},
@@ -75,6 +76,18 @@ def test_a_collapsed_run_and_one_that_always_says_the_same_do_not_pass():
     assert found["active_units"].before >= 1 and found["active_units"].after == 0
     assert not found["active_units"].passed and not found["mutual_information"].passed
     assert not found["distinct_2"].passed
+
+
+def test_samples_are_drawn_as_the_evaluation_draws_them(monkeypatch: pytest.MonkeyPatch):
+    asked, decode = [], Model.decode_ids
+
+    def told(self: Model, z: np.ndarray, **given: Any) -> list[np.ndarray]:
+        asked.append(given["fluency"])
+        return decode(self, z, **given)
+
+    monkeypatch.setattr(Model, "decode_ids", told)
+    compared(side(latent_dropout=0.1), side())
+    assert asked == [UNBOUND, 0.0]
 
 
 def test_constraints_that_both_have_are_compared():

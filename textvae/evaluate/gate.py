@@ -11,6 +11,7 @@ from textvae.config import PipelineConfig
 from textvae.data import SPLITS, UNKNOWN, Check, Post, Tokens, TrainedNetwork
 from textvae.evaluate.information import information
 from textvae.evaluate.likelihood import iw_nll
+from textvae.evaluate.samples import fluency_of
 from textvae.evaluate.subject import Subject
 from textvae.seeds import child
 from textvae.text import sentences
@@ -135,7 +136,8 @@ def _diversity(before: Subject, after: Subject, share: float) -> Check:
         count = subject.config.samples
         z = subject.writer.prior(count, subject.rng("prior"))
         texts = subject.decode(subject.writer.decode_ids(z, seed=subject.child("samples"),
-                                                         temperature=subject.config.temperature, fluency=None))
+                                                         temperature=subject.config.temperature,
+                                                         fluency=fluency_of(subject)))
         found.append(metrics.distinct(subject.words(texts), 2))
     return _kept("distinct_2", "share of different pairs of words in samples", found, share)
 

@@ -17,7 +17,7 @@ def draw(subject: Subject) -> tuple[list[np.ndarray], list[str], np.ndarray]:
     label = np.resize(subject.tokens.label_places(subject.writer.labels)[training], count)
     z = subject.writer.prior(count, subject.rng("prior"), label)
     ids = subject.writer.decode_ids(z, seed=subject.child("samples"), temperature=subject.config.temperature,
-                                    sampler=SAMPLER, fluency=_fluency(subject), label=label)
+                                    sampler=SAMPLER, fluency=fluency_of(subject), label=label)
     nats = np.asarray(subject.writer.score(ids, z, label), np.float64)
     return ids, subject.decode(ids), nats / np.array([len(own) + 1 for own in ids])
 
@@ -44,7 +44,7 @@ def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
     real = subject.pick(np.arange(len(subject.texts)), count, "reference")
     sides = {"sample": (texts[:count], "samples"),
              "real": ([subject.texts[row] for row in real], "test sequences, for reference")}
-    fluency = _fluency(subject)
+    fluency = fluency_of(subject)
     how = (f"z from the prior, {SAMPLER} sampling at temperature {subject.config.temperature:g}"
            + (f", fluency {fluency:g}" if fluency else ""))
     found: Metrics = {}
@@ -85,7 +85,8 @@ def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
     return found, _rows(subject, texts, nats), np.array([len(sequence) for sequence in ids])
 
 
-def _fluency(subject: Subject) -> float:
+def fluency_of(subject: Subject) -> float:
+    """The share of what reads well without z that samples take by default, see ``Model.sampling``."""
     return subject.writer.sampling(SAMPLER, subject.config.temperature, bound=False).fluency
 
 

@@ -57,7 +57,7 @@ def flaws(text: str, source: str, lexicon: Lexicon | None) -> int:
     return found
 
 
-def candidate(text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray, flaws: int,
+def candidate(text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray, wrong: int,
               source: np.ndarray, pairs: Pairs | None) -> Candidate:
     """A text with all that it is ranked by.
 
@@ -66,15 +66,15 @@ def candidate(text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, l
         nats: Of each token and of the end, under the text's own latent, float32 [tokens + 1].
         plain: The same without any, where the network can tell.
         latent: That, float32 [latent].
-        flaws: What was found in its words; steps that the corpus avoids are added.
+        wrong: Flaws that were found in its words; steps that the corpus avoids are added.
         source: Tokens of what it is a variation of, int32 [tokens].
         pairs: Which tokens stand beside each other in the corpus.
     """
     new, cost = new_steps(ids, source), nats
     if pairs is not None:  # the decoder, told by that latent what to expect, is blind to some breaks
         cost = np.maximum(nats, pairs.nats(ids))
-        flaws += int((pairs.avoided(ids) & new).sum())
-    return Candidate(text, -float(nats.mean()), -float(plain.mean()), float(cost[new].max(initial=0.0)), latent, flaws)
+        wrong += int((pairs.avoided(ids) & new).sum())
+    return Candidate(text, -float(nats.mean()), -float(plain.mean()), float(cost[new].max(initial=0.0)), latent, wrong)
 
 
 def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int, *, strength: float,
