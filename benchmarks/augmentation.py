@@ -66,10 +66,10 @@ def bare(few: Table) -> Made:
     return (*few, list(range(len(few[0]))))
 
 
-def varied(writer: Writer, few: Table, n: int) -> Made:
+def varied(writer: Writer, few: Table, n: int, relabel: bool) -> Made:
     """``textvae augment``; the column's name says nothing to the model, which so is not told the labels."""
     frame = pd.DataFrame({"text": few[0], "of a row": few[1]})
-    whole = augment(writer, frame, text="text", label="of a row", n=n, seed=SEED).frame
+    whole = augment(writer, frame, text="text", label="of a row", n=n, relabel=relabel, seed=SEED).frame
     places = [int(row or place) - 1 for place, row in enumerate(whole[VARIED_FROM], start=1)]
     return list(whole["text"]), list(whole["of a row"]), places
 
@@ -153,7 +153,8 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
             start = time.monotonic()
             few = drawn(table, count, draw)
             ways = {"none": bare(few), "easy data augmentation": eased(judges, few, n),
-                    "textvae": varied(writer, few, n)}
+                    "textvae": varied(writer, few, n, relabel=False),
+                    "textvae, labelled anew": varied(writer, few, n, relabel=True)}
             for name in judges_of:
                 done[name].append({way: scored(able[name](own, few, texts), real) for way, own in ways.items()})
                 print(count, name, draw, {way: round(own["macro_f1"], 3) for way, own in done[name][-1].items()},

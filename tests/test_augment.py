@@ -3,12 +3,13 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from textvae.errors import InputError
 from textvae.writing import frames
-from textvae.writing.augment import VARIED_FROM, augment
+from textvae.writing.augment import CANDIDATES, VARIED_FROM, augment
 from textvae.writing.conditions import Conditions
 from textvae.writing.found import Variation
 from textvae.writing.model import Model
@@ -26,6 +27,10 @@ class Scripted:
 
     def __init__(self):
         self.asked = []
+
+    @staticmethod
+    def features(texts):
+        return np.array([["good" in text, "bad" in text] for text in texts], float).reshape(-1, 2)
 
     def vary_many(self, texts, n, **asked):
         self.asked.append(asked)
@@ -47,11 +52,23 @@ def test_rows_stay_and_variations_keep_their_label():
         {"id": id, "mood": mood, "text": f"{mood} food here {i}", VARIED_FROM: row}
         for id, mood, row in (("7", "good", "1"), ("8", "bad", "2")) for i in (0, 1)]
     assert done.written == 4 and done.asked == 8 and done.doubtful == 2 and set(done.left) == {3, 4}
-    assert "8 tokens" in done.left[4]
+    assert "8 tokens" in done.left[4] and all(asked["candidates"] == CANDIDATES for asked in writer.asked)
     assert [(asked["label"], asked["conditions"]) for asked in writer.asked] == [
         ("mood=good", Conditions()), (None, Conditions(constraints=("sad",), judged=("mood=bad",)))]
     plain = augment(Scripted(), ROWS, text="text", n=3, seed=1)
     assert plain.written == 6 and plain.doubtful == 0
+
+
+def test_variations_that_another_label_fits_better_may_have_that_one():
+    rows = ROWS.assign(mood=[1, 0, 1, 0])  # as the table has them, and not as text
+    done = augment(Scripted(), rows, text="text", label="mood", n=3, relabel=True, seed=1)
+    new = done.frame.iloc[4:]
+    assert list(zip(new["text"], new["mood"], strict=True)) == [
+        ("good food here 0", 1), ("good food here 1", 1), ("bad food here 2", 0),
+        ("bad food here 0", 0), ("bad food here 1", 0), ("good food here 2", 1)]
+    assert done.doubtful == 2 and done.frame["mood"].tolist()[:4] == [1, 0, 1, 0]
+    with pytest.raises(InputError, match="no label to give anew"):
+        augment(Scripted(), ROWS, text="text", relabel=True, seed=1)
 
 
 def test_tables_that_cannot_be_augmented_are_refused():

@@ -17,24 +17,27 @@ from textvae.cli import options
               help="Variations per row.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE",
               help="Where the table goes; its ending says whether as CSV, JSON Lines or Parquet.")
+@click.option("--relabel", is_flag=True, help="Give a variation that another label fits better that one; else it is "
+              "left out.")
 @click.option("--raw", is_flag=True, help="Leave cells as they are that a spreadsheet would compute.")
 @options.strength
 @options.temperature
 @options.sampler
-@options.candidates
+@click.option("--candidates", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+              help="Texts written for each one wanted, of which the best stays, if it keeps the label.")
 @options.seed
 @options.of_run
 @options.device
 @options.store
 @options.as_json
 def augment(pipeline: str, table: Path, text: str, label: str | None, columns: str | None, count: int, output: Path,
-            raw: bool, strength: float, temperature: float, sampler: str, candidates: int, seed: int, run: int | None,
-            device: str, store: Path, as_json: bool) -> None:
+            relabel: bool, raw: bool, strength: float, temperature: float, sampler: str, candidates: int, seed: int,
+            run: int | None, device: str, store: Path, as_json: bool) -> None:
     """Add variations of every row to a labelled table.
 
     TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row
-    each was made of. With --label, a variation is only kept where a classifier trained on TABLE takes it to have its
-    row's label.
+    each was made of. With --label, a variation is only kept where a classifier takes it to have its row's label; it
+    learns the labels from TABLE, by what the model makes of its texts.
 
     \b
     Example:
@@ -52,7 +55,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     for row in rejected:
         tell(f"left out: {row.source}: {row.reason}")
     writer = opened(pipeline, store, run, device)
-    done = enlarge(writer, frame, text=text, label=label or "", n=count, seed=seed, strength=strength,
+    done = enlarge(writer, frame, text=text, label=label or "", n=count, relabel=relabel, seed=seed, strength=strength,
                    temperature=temperature, sampler=sampler, candidates=candidates, progress=watcher())
     for number, why in done.left.items():
         tell(f"not varied, row {number}: {why}")
@@ -64,4 +67,4 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
         say_json(told)
     else:
         say(f"{output}: {len(frame):,} rows and {done.written:,} variations, of {done.asked:,} asked for"
-            + (f"; {done.doubtful:,} left out for another label" if label else ""))
+            + (f"; {done.doubtful:,} {'with' if relabel else 'left out for'} another label" if label else ""))

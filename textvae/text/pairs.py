@@ -107,6 +107,19 @@ class Pairs:
         return table, places
 
     @cached_property
+    def rarity(self) -> np.ndarray:
+        """How rare each token is: log of how many sequences there are for each time that it is met, 0 at least.
+
+        Returns:
+            float32 [vocabulary].
+
+        Reference: the inverse document frequency of Sparck Jones 1972, with occurrences in the place of documents.
+        """
+        _, after, counts = self.met.T
+        met = np.bincount(after, counts, self._tokens.vocabulary_size)
+        return np.maximum(np.log(max(met[END], 1)) - np.log(1 + met), 0.0).astype(np.float32)
+
+    @cached_property
     def _frequent(self) -> tuple[np.ndarray, np.ndarray]:
         """How often each token is left for another, and each one's share of what is arrived at."""
         before, after, counts = self.met.T

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from textvae.classifier import Classifier
+from textvae.classifier import FeatureClassifier
 from textvae.data import Rejected
 from textvae.errors import InputError
 from textvae.progress import Progress
 from textvae.readers.records import Columns, Ids, to_post
 from textvae.seeds import child
 from textvae.writing.conditions import Conditions
-from textvae.writing.found import Variation
 from textvae.writing.writer import Writer
 
 if TYPE_CHECKING:
     import pandas as pd
 
 VARIED_FROM = "varied_from"  # the column that says which row, from 1, a variation was made of
-SPARE = 2  # variations written for each that is wanted, so that some can be left out for their label
+SPARE = 2  # variations found for each that is wanted, so that some can be left out for their label
+CANDIDATES = 4  # written for each of these: a classifier needs many texts more than good ones
 BATCH = 8  # rows between two moves of the progress bar
 
 
@@ -31,7 +31,7 @@ class Augmented:
             former.
         asked: How many variations were wanted.
         left: Row, from 1 -> why its text was not varied.
-        doubtful: Variations that a classifier took to have another label, and that were left out.
+        doubtful: Variations that a classifier took to have another label: left out, or in the table with that label.
     """
 
     frame: "pd.DataFrame"
@@ -45,13 +45,15 @@ class Augmented:
         return int((self.frame[VARIED_FROM] != "").sum())
 
 
-def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = "", n: int = 4, seed: int,
-            progress: Progress | None = None, **asked: Any) -> Augmented:
+def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = "", n: int = 4, relabel: bool = False,
+            seed: int, progress: Progress | None = None, **asked: Any) -> Augmented:
     """Vary every text of a table.
 
     What is known of a row's label is asked of its variations: by the model (``sequence_vae.labels``, or a near
-    constraint of that label) and by the corpus (``Conditions.judged``). Beside that, a classifier trained on the
-    table's own rows has to find the label in them.
+    constraint of that label) and by the corpus (``Conditions.judged``). Beside that, a classifier has to find the label
+    in them. It learns it from the table's own rows, not by their words but by what the model makes of them, which has
+    read many texts without labels (``Model.features``): so it knows what a classifier of the words does not, as in
+    co-training (Blum & Mitchell 1998), and what it lets through or labels anew tells that one something.
 
     Args:
         writer: Whose model writes.
@@ -59,18 +61,23 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
         text: The column with the texts.
         label: The column with the labels; none where empty.
         n: Variations of each row; fewer come where the model finds no more that keep the label.
+        relabel: Whether a variation that another label fits better is given that one, instead of being left out.
         seed: The same seed writes the same.
         progress: Who watches.
-        asked: What else ``Writer.vary_many`` takes, but for label and conditions.
+        asked: What else ``Writer.vary_many`` takes, but for label and conditions; without ``candidates`` these are
+            ``CANDIDATES``.
 
     Raises:
-        InputError: The table is empty, lacks a column, or has one called ``varied_from`` already.
+        InputError: The table is empty, lacks a column, or has one called ``varied_from`` already; ``relabel`` without
+            ``label``.
     """
     import pandas as pd
 
     for column in (text, *([label] if label else [])):
         if column not in frame.columns:
             raise InputError(f"the table has no column {column!r}", f"it has: {', '.join(map(str, frame.columns))}")
+    if relabel and not label:
+        raise InputError("there is no label to give anew", "name the column with the labels")
     if VARIED_FROM in frame.columns:
         raise InputError(f"the table has a column {VARIED_FROM!r} already", "give the table as it was")
     if not len(frame):
@@ -78,8 +85,10 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
     read, left = _read(writer, [str(value) for value in frame[text]], text)
     labels = [str(value) for value in frame[label]] if label else [""] * len(frame)
     known = [labels[row] for row in read]
-    judge = Classifier(list(read.values()), known, seed=child(seed, "judge")) if len(set(known)) > 1 else None
-    made: dict[int, list[Variation]] = {}
+    judge = (FeatureClassifier(writer.features(list(read.values())), known, seed=child(seed, "judge"))
+             if len(set(known)) > 1 else None)
+    spare = 1 if relabel or judge is None else SPARE
+    made: dict[int, list[tuple[str, str]]] = {}  # texts, and the label of each
     doubtful = 0
     with (progress or Progress()).task("varying rows", total=len(read)) as advance:
         for value in dict.fromkeys(labels):
@@ -87,17 +96,21 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
             told = _told(writer, label, value)
             for start in range(0, len(rows), BATCH):
                 some = rows[start:start + BATCH]
-                found = writer.vary_many([read[row] for row in some], n * (SPARE if judge else 1), seed=seed, **told,
-                                         **asked)
+                found = writer.vary_many([read[row] for row in some], n * spare, seed=seed, **told,
+                                         **{"candidates": CANDIDATES, **asked})
+                texts = [one.text for own in found for one in own]
+                taken = iter(judge.predict(writer.features(texts)).tolist() if judge else [value] * len(texts))
                 for row, own in zip(some, found, strict=True):
-                    taken = judge.predict([one.text for one in own]) if judge else [value] * len(own)
-                    kept = [one for one, by in zip(own, taken, strict=True) if by == value]
-                    doubtful += len(own) - len(kept)
-                    made[row] = kept[:n]
+                    judged = [(one.text, next(taken)) for one in own]
+                    doubtful += sum(by != value for _, by in judged)
+                    made[row] = [(one, by) for one, by in judged if relabel or by == value][:n]
                 advance(len(some))
     rows = [row for row in sorted(made) for _ in made[row]]
     new = frame.iloc[rows].copy()
-    new[text] = [own.text for row in sorted(made) for own in made[row]]
+    new[text] = [own for row in sorted(made) for own, _ in made[row]]
+    if relabel:
+        named = dict(zip(labels, frame[label], strict=True))  # as the table has them
+        new[label] = [named[by] for row in sorted(made) for _, by in made[row]]
     whole = pd.concat([frame.assign(**{VARIED_FROM: ""}),
                        new.assign(**{VARIED_FROM: [str(row + 1) for row in rows]})], ignore_index=True)
     return Augmented(whole, n * len(frame), left, doubtful)

@@ -16,6 +16,7 @@ from textvae.text.pairs import Pairs
 # Share of what reads well without z in each choice, where the network can tell: of texts that are to say what their z
 # says, and of others.
 FLUENCY, UNBOUND = 0.45, 0.75
+RARE = 1e-3  # what the rarity of tokens is raised by, so that a text of the most common alone has a mean
 BATCH = 256  # sequences per step: bounds the logits that are held at once
 
 
@@ -45,6 +46,7 @@ class Model:
         self.fluent: bool = trained.settings.get("latent_dropout", 0.0) > 0  # whether it can write without z
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
+        self._vectors = trained.weights["sequence_vae/embedding/embeddings"]
         self._decoder = Decoder(self.network, self.max_length)
         self._parameters = Compiled(self.network, self.network.family_parameters)
         self._draw = Compiled(self.network, self.network.draw)
@@ -90,6 +92,24 @@ class Model:
                                  f"trained on at most {self.max_length}",
                                  "give it sentence by sentence, or train with a larger tokens.max_length")
         return sequences
+
+    def features(self, texts: Sequence[str]) -> np.ndarray:
+        """What the network makes of texts, for a classifier of them: posterior means, and beside them the means of
+        their tokens' vectors, where rare tokens count more.
+
+        Args:
+            texts: None of them empty; of those that are longer than the model was trained on, their beginnings count.
+
+        Returns:
+            float32 [texts, latent + embedding].
+        """
+        if not texts:
+            return np.zeros((0, self.latent + self._vectors.shape[1]), np.float32)
+        sequences = [np.array(ids[:self.max_length], np.int32)
+                     for ids in self.tokenizer.encode_many([text.strip() for text in texts])]
+        rarity = np.ones(len(self._vectors)) if self.pairs is None else self.pairs.rarity + RARE
+        means = np.stack([np.average(self._vectors[ids], axis=0, weights=rarity[ids]) for ids in sequences])
+        return np.concatenate([self.posterior(sequences)["mean"], means], axis=1, dtype=np.float32)
 
     def texts(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
         """The texts of token ids."""
