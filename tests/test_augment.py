@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import networks
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,6 +70,20 @@ def test_variations_that_another_label_fits_better_may_have_that_one():
     assert done.doubtful == 2 and done.frame["mood"].tolist()[:4] == [1, 0, 1, 0]
     with pytest.raises(InputError, match="no label to give anew"):
         augment(Scripted(), ROWS, text="text", relabel=True, seed=1)
+
+
+def test_a_model_makes_latents_of_a_text_and_the_mean_of_its_tokens_by_their_rarity():
+    writer = networks.writer()
+    text = "the cat sat"
+    (ids,), vectors = writer.ids([text]), np.asarray(writer.network.embedding.embeddings)
+    (found,) = writer.features([text])
+    np.testing.assert_allclose(found[:3], writer.encode([text])[0][0], atol=1e-6)
+    np.testing.assert_allclose(found[3:], vectors[ids].mean(axis=0), atol=1e-6)  # of a corpus that nobody counted
+    writer.pairs = SimpleNamespace(rarity=np.where(np.arange(len(vectors)) == ids[1], 5.0, 0.0))
+    np.testing.assert_allclose(writer.features([text])[0, 3:], vectors[ids[1]], atol=1e-3)
+    long = " ".join(["cat"] * 30)
+    np.testing.assert_array_equal(writer.features([long]), writer.features([" ".join(["cat"] * writer.max_length)]))
+    assert writer.features([]).shape == (0, 11) and found.dtype == np.float32
 
 
 def test_tables_that_cannot_be_augmented_are_refused():

@@ -32,6 +32,13 @@ def test_pairs_that_were_met_are_likelier_and_none_is_impossible():
     assert chance(None, 4) > chance(None, 5) > chance(None, 6)
 
 
+def test_tokens_that_are_met_less_often_are_rarer():
+    counts = np.array([sum(own.count(token) for own in SEQUENCES) for token in range(SIZE)])  # the test split aside
+    own = [token for token in range(SIZE) if token not in (1, 2)]  # begin and end
+    np.testing.assert_allclose(PAIRS.rarity[own], np.log(5 / (1 + counts[own])).clip(0), rtol=1e-6)
+    assert (PAIRS.rarity >= 0).all() and PAIRS.rarity[7] > PAIRS.rarity[6] == 0.0
+
+
 def test_a_pair_is_avoided_where_chance_alone_would_have_made_some():
     alternating = Pairs.of(networks.tokens([[4, 5] * 20, [6, 7]], [0] * 2, [0] * 2, SIZE))
     assert alternating.avoided(np.array([4, 4, 5, 5, 6, 6], np.int32)).tolist() == [
