@@ -115,16 +115,19 @@ class Pairs:
 
         Reference: the inverse document frequency of Sparck Jones 1972, with occurrences in the place of documents.
         """
+        return np.maximum(np.log(max(self._arrived[END], 1)) - np.log(1 + self._arrived), 0.0).astype(np.float32)
+
+    @cached_property
+    def _arrived(self) -> np.ndarray:
+        """How often each token, or the end, is arrived at."""
         _, after, counts = self.met.T
-        met = np.bincount(after, counts, self._tokens.vocabulary_size)
-        return np.maximum(np.log(max(met[END], 1)) - np.log(1 + met), 0.0).astype(np.float32)
+        return np.bincount(after, counts, self._tokens.vocabulary_size)
 
     @cached_property
     def _frequent(self) -> tuple[np.ndarray, np.ndarray]:
         """How often each token is left for another, and each one's share of what is arrived at."""
-        before, after, counts = self.met.T
-        arriving = np.bincount(after, counts, self._tokens.vocabulary_size)
-        return np.bincount(before, counts, self._tokens.vocabulary_size), arriving / arriving.sum()
+        before, _, counts = self.met.T
+        return np.bincount(before, counts, self._tokens.vocabulary_size), self._arrived / self._arrived.sum()
 
     @cached_property
     def _chances(self) -> tuple[Any, np.ndarray, np.ndarray]:
