@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from textvae.decoding import BEGIN, END, FREE, SAMPLERS, Decoder, Sampling, Steering
+from textvae.decoding import BEGIN, END, FREE, ROWS, SAMPLERS, Decoder, Sampling, Steering
 from textvae.errors import TextvaeError
 
 A, B, C, D = 4, 5, 6, 7
@@ -31,8 +31,11 @@ def scripted(table: dict[int, dict[int, float]]):
         def first_state(self, z):
             return [z]
 
-        def step(self, ids, z, state):
-            return ops.take(ops.log(ops.convert_to_tensor(probabilities)), ids, axis=0), state
+        def advance(self, ids, z, state):
+            return ids[:, None], state
+
+        def logits(self, outputs):
+            return ops.take(ops.log(ops.convert_to_tensor(probabilities)), outputs[:, 0], axis=0)
 
     return Scripted()
 
@@ -46,13 +49,16 @@ def told(with_z: dict[int, float], without: dict[int, float]):
     network = scripted({token: {END: 1.0} for token in (A, B, C, D)})
     network.latent = 2
 
-    def step(ids, z, state):
-        blank = ops.cast(ops.any(z[:, :2] != 0, axis=1), "int32")
-        ends = ops.take(ops.convert_to_tensor(np.log(np.eye(SIZE, dtype=np.float32) + 1e-9)), ids * 0 + END, axis=0)
-        begins = ops.take(ops.convert_to_tensor(np.stack(first)), blank, axis=0)
-        return ops.where((ids == BEGIN)[:, None], begins, ends), state
+    def advance(ids, z, state):
+        return ops.stack([ids, ops.cast(ops.any(z[:, :2] != 0, axis=1), "int32")], axis=1), state
 
-    network.step = step
+    def logits(outputs):
+        ids, told = outputs[:, 0], outputs[:, 1]
+        ends = ops.take(ops.convert_to_tensor(np.log(np.eye(SIZE, dtype=np.float32) + 1e-9)), ids * 0 + END, axis=0)
+        begins = ops.take(ops.convert_to_tensor(np.stack(first)), told, axis=0)
+        return ops.where((ids == BEGIN)[:, None], begins, ends)
+
+    network.advance, network.logits = advance, logits
     return network
 
 
@@ -170,6 +176,32 @@ def test_rows_that_only_fill_up_are_not_handed_out():
     for count in (0, 1, 5, 9):
         texts, log_probs = write(GARDEN_PATH, count=count, temperature=1.0)
         assert len(texts) == len(log_probs) == count
+
+
+@pytest.mark.parametrize("fluency", [0.0, 0.5])
+def test_many_texts_are_written_as_few_are(fluency):
+    # Texts of many lengths, so that ever fewer rows wait for a token, and more of them than are computed together.
+    decoder = Decoder(told({A: 0.4, B: 0.3, C: 0.3}, {A: 0.3, B: 0.4, C: 0.3}) if fluency else
+                      scripted({BEGIN: {A: 0.5, B: 0.5}, A: {A: 0.5, B: 0.3, END: 0.2}, B: {A: 0.6, END: 0.4}}), 12)
+    options = Sampling(temperature=1.0, fluency=fluency)
+    count = 3 * ROWS + 5
+    many, log_probs = decoder.decode(np.ones((count, 2), np.float32), options, rng=np.random.default_rng(3))
+    few, same = decoder.decode(np.ones((5, 2), np.float32), options, rng=np.random.default_rng(3))
+    assert [ids.tolist() for ids in many[:5]] == [ids.tolist() for ids in few] and len(many) == count
+    assert log_probs[:5] == pytest.approx(same, abs=1e-5)
+    assert len({tuple(ids.tolist()) for ids in many[ROWS:]}) > 2  # the later groups are written, each by itself
+
+
+def test_given_tokens_stand_and_only_chosen_ones_count():
+    template = np.full((ROWS + 1, 7), -1, np.int32)
+    template[:, 1] = D  # the first is open, the second given, what follows open
+    template[-1, :4] = [C, B, A, END]
+    decoder = Decoder(scripted({BEGIN: {A: 0.6, B: 0.4}, D: {C: 0.7, A: 0.3}, C: {END: 0.8, A: 0.2}}), 6)
+    texts, log_probs = decoder.decode(np.zeros((ROWS + 1, 2), np.float32), Sampling("greedy"),
+                                      rng=np.random.default_rng(0), template=template)
+    assert [ids.tolist() for ids in texts] == [[A, D, C]] * ROWS + [[C, B, A]]
+    assert log_probs[:ROWS] == pytest.approx(np.log(0.6 * 0.7 * 0.8) / 3, abs=1e-4)
+    assert log_probs[-1] == 0  # nothing of it was chosen
 
 
 def test_an_unknown_sampler_is_refused():

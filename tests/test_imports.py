@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "classifier": set(),
     "plots": set(),
     "nn": BASE,
-    "decoding": {"nn", *BASE},
+    "decoding": {"device", "nn", *BASE},
     "workers": {"errors"},
     "distribution": {"device", "nn", "workers", *BASE},
     "journal": {"progress"},

@@ -11,11 +11,11 @@ from textvae.errors import TextvaeError
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
 BLOCK = 128  # weights that are summed together before a draw looks at single ones
+ROWS = 32  # texts whose logits a CPU computes together: what it does with them stays in its cache
 # Draws of nucleus and top-k sampling before they take the likeliest token: at top_p 0.1 one in 1,000 gets there, at
 # 0.9 none.
 TRIES = 8
 FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
-SMALLEST = 1e-37  # probability whose logarithm is still a number in float32
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ SAMPLERS = {"greedy": greedy, "temperature": temperature, "top_k": top_k, "nucle
 
 
 def _round_up(count: int) -> int:
-    """A number of rows, at least ``count``, of which there are few."""
-    step = 8 if count <= 64 else 32 if count <= 256 else 128
+    """A number of rows, at least ``count``, of which there are few: below ``ROWS`` or so many times it."""
+    step = 8 if count <= ROWS else ROWS if count <= 256 else 128
     return -(-count // step) * step
 
 
@@ -189,15 +189,15 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``latent``, ``first_state(code)`` and ``step(ids, code, state) -> logits, state``, as
-            ``nn.SequenceVAE``.
+        network: Has ``latent``, ``first_state(code)``, ``advance(ids, code, state) -> outputs, state`` and
+            ``logits(outputs)``, as ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
     """
 
     def __init__(self, network: Any, max_length: int) -> None:
         self.network = network
         self.max_length = max_length
-        self._compiled: dict[tuple[Sampling, bool, bool, bool], Any] = {}
+        self._compiled: dict[tuple[Sampling, bool, bool, bool, int], Any] = {}
 
     def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE,
                template: np.ndarray | None = None, ahead: tuple[np.ndarray, np.ndarray] | None = None
@@ -214,9 +214,10 @@ class Decoder:
             ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template.
 
         Returns:
-            Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token under the
-            untempered and unsteered model, END counted where it was reached, float32 [n].
+            Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token that was chosen,
+            under the untempered and unsteered model, END counted where it was reached, float32 [n].
         """
+        from textvae.device import on_gpu
         from textvae.nn.compiled import Compiled
 
         if not len(z):
@@ -224,7 +225,10 @@ class Decoder:
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy", fluency=options.fluency)
         # Most texts are led to nothing, and their loop need not look for it.
-        kind = (options, bool(steering.wanted), template is not None, ahead is not None)
+        count = _round_up(len(z))
+        # A GPU has to be asked for each further group of rows, and would rather have one.
+        together = count if on_gpu() else min(count, ROWS)
+        kind = (options, bool(steering.wanted), template is not None, ahead is not None, together)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
             self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
@@ -234,17 +238,18 @@ class Decoder:
         table = np.pad(table, ((0, _kinds(len(table)) - len(table)), (0, 0)))
         uniform = rng.random((len(z), self.max_length + 1, TRIES), np.float32)
         # XLA compiles one loop for each number of rows, so it meets few; repeated rows end when their model does.
-        rows = np.minimum(np.arange(_round_up(len(z))), len(z) - 1)
+        rows = np.minimum(np.arange(count), len(z) - 1)
         ids, log_probs = self._compiled[kind].run(
             z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
             wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32),
             template=template[rows], table=table, places=places[rows])
         texts, means = [], []
-        for row, log_prob in zip(np.asarray(ids)[:len(z)], np.asarray(log_probs), strict=False):
+        for row, log_prob, given in zip(np.asarray(ids), np.asarray(log_probs), template, strict=False):
             ends = np.flatnonzero(row == END)
             length = int(ends[0]) if len(ends) else self.max_length
             texts.append(row[:length].astype(np.int32))
-            means.append(log_prob / (length + bool(len(ends))))
+            predicted = length + bool(len(ends))
+            means.append(log_prob / max(predicted - np.count_nonzero(given[:predicted] >= 0), 1))
         return texts, np.array(means, np.float32)
 
     def _codes(self, z: Any, options: Sampling) -> Any:
@@ -256,65 +261,82 @@ class Decoder:
         latent = self.network.latent
         return ops.concatenate([z, ops.concatenate([ops.zeros_like(z[:, :latent]), z[:, latent:]], axis=1)], axis=0)
 
-    def _step(self, last: Any, codes: Any, state: list[Any], options: Sampling) -> tuple[Any, Any, Any]:
-        """One step of the network: logits under z, logits to choose by, and the next state."""
+    def _logits(self, outputs: Any, rows: Any, options: Sampling) -> tuple[Any, Any]:
+        """Logits under z and logits to choose by of some rows, from the outputs for all that ``_codes`` gave."""
         from keras import ops
 
         if not options.fluency:
-            logits, state = self.network.step(last, codes, state)
-            return logits, logits, state
-        both, state = self.network.step(ops.concatenate([last, last], axis=0), codes, state)
-        logits, free = ops.split(both, 2, axis=0)
-        return logits, (1 - options.fluency) * logits + options.fluency * free, state
+            logits = self.network.logits(ops.take(outputs, rows, axis=0))
+            return logits, logits
+        told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
+        logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
+        return logits, (1 - options.fluency) * logits + options.fluency * free
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, together: int
                 ) -> tuple[Any, Any]:
+        """Write a token of each row at every step: first all states go on, then the rows in which a token is to be
+        chosen, as many ``together`` as that, have their logits computed, which are most of the work."""
         from keras import ops
 
-        z, uniform = inputs["z"], inputs["uniform"]
+        z = inputs["z"]
         codes = self._codes(z, options)
-        pick = SAMPLERS[options.sampler]
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
+        integers = ops.cast(zeros, "int32")
         barred, wanted = inputs["barred"], inputs["wanted"]
         pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
+        end = -1e9 * ops.one_hot(END, barred.shape[0], dtype="float32")
 
-        def steer(logits: Any, ids: Any) -> Any:
-            if not led:
-                return logits + barred
-            missing = ops.logical_not(ops.any(ids[:, :, None] == wanted[None, None, :], axis=1))
-            return logits + barred + ops.matmul(ops.cast(missing, "float32"), pushed)
+        def choose(t: Any, rows: Any, outputs: Any, ids: Any) -> tuple[Any, Any]:
+            """The next token of some rows, and its log p under z."""
+            logits, weighed = self._logits(outputs, rows, options)
+            weighed = weighed + barred
+            if led:
+                own = ops.take(ids, rows, axis=0)
+                missing = ops.logical_not(ops.any(own[:, :, None] == wanted[None, None, :], axis=1))
+                weighed = weighed + ops.matmul(ops.cast(missing, "float32"), pushed)
+            if given:  # a text whose end is given has it nowhere else
+                closed = ops.take(inputs["template"][:, -1], rows) >= 0
+                weighed = weighed + ops.cast(closed, "float32")[:, None] * end
+            if looks:
+                kinds = ops.take(ops.take(inputs["places"], t, axis=1), rows)
+                weighed = weighed + ops.take(inputs["table"], kinds, axis=0)
+            uniform = ops.take(ops.take(inputs["uniform"], t, axis=1), rows, axis=0)
+            chosen = SAMPLERS[options.sampler](weighed, uniform, options)
+            said = ops.take_along_axis(logits, chosen[:, None], axis=-1)[:, 0]
+            return chosen, said - ops.logsumexp(logits, axis=-1)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, led_logits, state = self._step(last, codes, list(state), options)
-            led_logits = steer(led_logits, ids)
-            if given:  # a text whose end is given has it nowhere else
-                own = ops.take(inputs["template"], t, axis=1)
-                never = ops.where(inputs["template"][:, -1] < 0, 0.0, -1e9)
-                led_logits = led_logits + never[:, None] * ops.one_hot(END, barred.shape[0], dtype="float32")
-            if looks:
-                led_logits = led_logits + ops.take(inputs["table"], ops.take(inputs["places"], t, axis=1), axis=0)
-            chosen = pick(led_logits, ops.take(uniform, t, axis=1), options)
-            if given:
-                chosen = ops.where(own < 0, chosen, own)
-            chosen = ops.where(done, PAD, chosen)
-            probability = ops.take_along_axis(ops.softmax(logits), chosen[:, None], axis=-1)[:, 0]
-            total = total + ops.where(done, 0.0, ops.log(ops.maximum(probability, SMALLEST)))
+            last = ops.concatenate([last, last], axis=0) if options.fluency else last
+            outputs, state = self.network.advance(last, codes, list(state))
+            own = ops.take(inputs["template"], t, axis=1) if given else integers - 1
+            wait = ops.logical_and(ops.logical_not(done), own < 0)
+            count = ops.sum(ops.cast(wait, "int32"))
+            groups = ops.reshape(ops.argsort(ops.where(wait, 0, 1)), (-1, together))
+
+            def group(number: Any, tokens: Any, nats: Any) -> tuple[Any, ...]:
+                rows = ops.take(groups, number, axis=0)
+                chosen, said = choose(t, rows, outputs, ids)
+                rows = rows[:, None]
+                return (number + 1, ops.scatter_update(tokens, rows, chosen), ops.scatter_update(nats, rows, said))
+
+            first = (ops.convert_to_tensor(0, dtype="int32"), integers, zeros)
+            _, chosen, nats = ops.while_loop(lambda number, *_: number * together < count, group, first)
+            chosen = ops.where(done, PAD, ops.where(wait, chosen, own))
+            total = total + ops.where(wait, nats, 0.0)
             ids = ops.where(places[None, :] == t, chosen[:, None], ids)
             return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *state)
 
         def more(t: Any, last: Any, done: Any, *rest: Any) -> Any:
             return ops.logical_and(t < steps, ops.logical_not(ops.all(done)))
 
-        integers = ops.cast(zeros, "int32")
         first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, zeros > 0, zeros,
                  ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(codes))
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
-    def _beam(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool
-              ) -> tuple[Any, Any]:
+    def _beam(self, inputs: dict[str, Any], options: Sampling, *_: Any) -> tuple[Any, Any]:
         from keras import ops
 
         beams, steps = options.beams, self.max_length + 1
@@ -328,7 +350,8 @@ class Decoder:
         base = ops.arange(count)[:, None] * beams
 
         def body(t: Any, last: Any, done: Any, scores: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            logits, state = self.network.step(last, z, list(state))
+            outputs, state = self.network.advance(last, z, list(state))
+            logits = self.network.logits(outputs)
             gained = ops.where(done[:, None], only_pad, ops.log_softmax(logits, axis=-1) + barred)
             totals = ops.reshape(ops.reshape(scores, (-1, 1)) + gained, (count, beams * vocabulary))
             scores, flat = ops.top_k(totals, beams)

@@ -247,7 +247,12 @@ class SequenceVAE(Network):
         return list(ops.split(self.start(code), self.states, axis=-1))
 
     def step(self, ids: Any, code: Any, state: list[Any]) -> tuple[Any, list[Any]]:
-        """One step of generation.
+        """One step of generation: ``advance``, and the ``logits`` of what it gives."""
+        outputs, state = self.advance(ids, code, state)
+        return self.logits(outputs), state
+
+    def advance(self, ids: Any, code: Any, state: list[Any]) -> tuple[Any, list[Any]]:
+        """One step of the decoder, short of the softmax.
 
         Args:
             ids: int32 [batch], the last tokens.
@@ -255,14 +260,15 @@ class SequenceVAE(Network):
             state: From ``first_state`` or the step before.
 
         Returns:
-            Logits float32 [batch, vocabulary], and the next state.
+            What ``logits`` takes, [batch, hidden], with a skip wider by the code; and the next state.
         """
         embedded = self.embedding(ids)
         code = ops.cast(code, embedded.dtype)
         output, state = self.decoder.cell(ops.concatenate([embedded, code], axis=-1), state)
-        return self._logits(self._said(output, code, False)), list(state)
+        return self._said(output, code, False), list(state)
 
-    def _logits(self, outputs: Any) -> Any:
+    def logits(self, outputs: Any) -> Any:
+        """Logits of the next token, float32 [..., vocabulary], from what the decoder says, [..., hidden]."""
         table = ops.transpose(ops.cast(self.embedding.embeddings, self.compute_dtype))
         return ops.cast(ops.matmul(self.narrow(outputs), table), "float32") + self.token_bias
 
@@ -284,7 +290,7 @@ class SequenceVAE(Network):
         """-log p(x|z) in nats, summed over the tokens of a sequence: float32 [batch]."""
         def loss(outputs: Any, target: Any) -> Any:
             if "rows" not in inputs:
-                return keras.losses.sparse_categorical_crossentropy(target, self._logits(outputs), from_logits=True)
+                return keras.losses.sparse_categorical_crossentropy(target, self.logits(outputs), from_logits=True)
             return sampled_softmax.crossentropy(self.narrow(outputs), inputs["table"],
                                                 ops.take(self.token_bias, inputs["rows"]),
                                                 ops.take(inputs["place"], target), inputs["shift"])
@@ -304,9 +310,17 @@ class SequenceVAE(Network):
         return self._reconstruction(self._outputs(self.embedding(inputs["decoder"]), inputs["code"], False), inputs)
 
     def token_nats(self, inputs: dict[str, Any]) -> Any:
-        """-log p(x|z) in nats of every token and of the end, float32 [batch, time + 1]; inputs as ``score``'s."""
+        """-log p(x|z) in nats of every token and of the end, float32 [batch, time + 1]; inputs as ``score``'s.
+
+        The softmax of one step after the other: [batch, vocabulary] stays in a processor's cache, all steps do not.
+        """
+        def nats(step: tuple[Any, Any]) -> Any:
+            logits = self.logits(step[0])
+            said = ops.take_along_axis(logits, step[1][:, None], axis=-1)[:, 0]
+            return ops.logsumexp(logits, axis=-1) - said
+
         outputs = self._outputs(self.embedding(inputs["decoder"]), inputs["code"], False)
-        return keras.losses.sparse_categorical_crossentropy(inputs["target"], self._logits(outputs), from_logits=True)
+        return ops.transpose(ops.map(nats, (ops.transpose(outputs, (1, 0, 2)), ops.transpose(inputs["target"]))))
 
     def score_samples(self, inputs: dict[str, Any]) -> Any:
         """-log p(x|z) in nats of one sequence under many latents: the samples of an importance-weighted bound.
@@ -330,7 +344,7 @@ class SequenceVAE(Network):
 
         def body(t: Any, nats: Any, *state: Any) -> tuple[Any, ...]:
             output, after = self.decoder.advance(ops.take(of_words, t, axis=0) + of_code, list(state))
-            logits = self._logits(self._said(ops.cast(output, own.dtype), own, False))
+            logits = self.logits(self._said(ops.cast(output, own.dtype), own, False))
             said = ops.take(logits, ops.take(target, t), axis=-1)
             return (t + 1, nats + ops.logsumexp(logits, axis=-1) - said, *after)
 

@@ -60,16 +60,17 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
         q = writer.posterior([sources[i % len(sources)] for i in range(count)])
         template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
         z = writer.draw(q, rng) + moves.stride(attempt) * writer.way(judged)
-        sequences, log_probs = writer.write(writer.code(z), options, rng, template=template)
+        sequences, _ = writer.write(writer.code(z), options, rng, template=template)
         written += count
         texts = [_filled(writer, parts, ids, row[:len(ids)]) for ids, row in zip(sequences, template, strict=True)]
-        for filled, log_prob, misjudged in zip(texts, log_probs, writer.misjudged(judged, texts), strict=True):
-            fails = misjudged if filled else [WORDLESS]
+        nats = writer.token_nats(sequences, z)  # of the whole text: a gap's words are to lead on to what is given
+        for filled, own, misjudged in zip(texts, nats, writer.misjudged(judged, texts), strict=True):
+            fails, log_prob = misjudged if filled else [WORDLESS], -float(own.mean())
             if not fails and filled in found:
                 fails = [AGAIN]
             failed.update(fails)
             if filled and not misjudged and (filled not in found or found[filled].log_prob < log_prob):
-                found[filled] = Variation(text, filled, 0.0, float(log_prob), {}, seed, writer.run)
+                found[filled] = Variation(text, filled, 0.0, log_prob, {}, seed, writer.run)
         best = sorted(found.values(), key=lambda own: (writer.flaws(own.text), -own.log_prob))[:n]
         known = [np.array(ids, np.int32) for ids in writer.tokenizer.encode_many([own.text for own in best])]
         sources = [ids for ids in known if len(ids) <= writer.max_length] or sources
