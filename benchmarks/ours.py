@@ -322,7 +322,7 @@ def latent_transformer(*, latent: int, batch: int, steps: int) -> Iterator[Facts
     config = LatentTransformerConfig()
     network = nn.NETWORKS["latent_transformer"](latent=latent, layers=config.layers, width=config.width,
                                                 heads=config.heads, dropout=config.dropout, seed=1)
-    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=network.xla(False))
+    network.compile(optimizer=adamw(config.learning_rate, 10**6), jit_compile=network.xla(True))
     latents = np.random.default_rng(1).standard_normal((batch * steps, config.context + 1, latent), np.float32)
     real = np.ones((batch, config.context), np.float32)
     yield from _steps(network, lambda number: (

@@ -81,8 +81,8 @@ def run(config: LatentTransformerConfig, tokens: Tokens, latents: Latents, *, se
     network = nn.NETWORKS["latent_transformer"](**settings, seed=child(seed, "weights"))
     network.standardise(centre, deviation, active)
     steps = -(-len(train) // config.batch_size)
-    # Without XLA: on two busy cores a step took 20 to 30 ms without it and 33 ms with it, the first 6 s and 13 s.
-    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=network.xla(False))
+    jit = network.xla(network.pays(steps * config.epochs))
+    network.compile(optimizer=adamw(config.learning_rate, steps * config.epochs), jit_compile=jit)
     fitted = fit(
         network,
         lambda epoch: _batches(train, latents.mean, config.batch_size,
