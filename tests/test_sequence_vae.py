@@ -12,8 +12,8 @@ from textvae.constraints import defined, members
 from textvae.data import TrainedNetwork
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
-from textvae.stages import latents, sequence_vae
-from textvae.writing.model import FLUENCY, UNBOUND
+from textvae.stages import latents, prior, sequence_vae
+from textvae.writing.model import FLUENCY
 from textvae.writing.writer import Writer
 
 
@@ -131,7 +131,8 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     writer = Writer.of(tokens, result)
     assert result.settings["latent_dropout"] == 0.3
     assert writer.sampling("nucleus", 0.6).fluency == FLUENCY
-    assert writer.sampling("nucleus", 0.6, bound=False).fluency == UNBOUND
+    assert writer.sampling("nucleus", 0.6, bound=False).fluency == result.metrics["fluency"]
+    assert "fluency" not in trained.metrics
     assert deaf.sampling("nucleus", 0.6, bound=False).fluency == 0
     z = 10 * np.random.default_rng(0).standard_normal((20, writer.latent), np.float32)
     # What it writes without z is the same for every z; with z alone it is not.
@@ -144,6 +145,18 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     assert [len(own) for own in nats] == [5, 3] and not writer.plain_nats([])
     assert np.allclose(nats[1], writer.token_nats(writer.ids(["dog ran"]), np.zeros((1, writer.latent), np.float32))[0],
                        atol=1e-5)
+
+
+@pytest.mark.parametrize(("nats", "share"), [((5.0, 3.0), 0.0), ((5.0, 4.0, 3.5, 3.0), 0.3), ((5.0,) * 7, 0.75)])
+def test_samples_take_the_least_fluency_that_makes_them_likely_enough(
+        tokens, vectors, tmp_path, monkeypatch, nats, share):
+    result = train(dataclasses.replace(TINY, latent_dropout=0.3, constraints=(), epochs=1, pretrain_epochs=0), tokens,
+                   vectors, tmp_path / "s")
+    said = iter(nats)  # of held-out texts, and of samples at each share
+    monkeypatch.setattr(prior, "_nats", lambda *_: next(said))
+    found = prior.fluency(result, tokens, seed=1)
+    assert found.metrics["fluency"] == share and next(said, None) is None
+    assert Writer.of(tokens, found).sampling("nucleus", 0.6, bound=False).fluency == share
 
 
 def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():

@@ -224,11 +224,12 @@ class Decoder:
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy", fluency=options.fluency)
-        # Most texts are led to nothing, and their loop need not look for it.
+        # Most texts are led to nothing, and their loop need not look for it; one loop serves every share of fluency.
         count = _round_up(len(z))
         # A GPU has to be asked for each further group of rows, and would rather have one.
         together = count if on_gpu() else min(count, ROWS)
-        kind = (options, bool(steering.wanted), template is not None, ahead is not None, together)
+        kind = (replace(options, fluency=float(options.fluency > 0)), bool(steering.wanted), template is not None,
+                ahead is not None, together)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
             self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
@@ -242,7 +243,7 @@ class Decoder:
         ids, log_probs = self._compiled[kind].run(
             z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
             wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32),
-            template=template[rows], table=table, places=places[rows])
+            fluency=np.full(1, options.fluency, np.float32), template=template[rows], table=table, places=places[rows])
         texts, means = [], []
         for row, log_prob, given in zip(np.asarray(ids), np.asarray(log_probs), template, strict=False):
             ends = np.flatnonzero(row == END)
@@ -261,16 +262,20 @@ class Decoder:
         latent = self.network.latent
         return ops.concatenate([z, ops.concatenate([ops.zeros_like(z[:, :latent]), z[:, latent:]], axis=1)], axis=0)
 
-    def _logits(self, outputs: Any, rows: Any, options: Sampling) -> tuple[Any, Any]:
-        """Logits under z and logits to choose by of some rows, from the outputs for all that ``_codes`` gave."""
+    def _logits(self, outputs: Any, rows: Any, fluency: Any) -> tuple[Any, Any]:
+        """Logits under z and logits to choose by of some rows, from the outputs for all that ``_codes`` gave.
+
+        Args:
+            fluency: float32 [1]; None where no codes without z were asked for.
+        """
         from keras import ops
 
-        if not options.fluency:
+        if fluency is None:
             logits = self.network.logits(ops.take(outputs, rows, axis=0))
             return logits, logits
         told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
         logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
-        return logits, (1 - options.fluency) * logits + options.fluency * free
+        return logits, (1 - fluency) * logits + fluency * free
 
     def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, together: int
                 ) -> tuple[Any, Any]:
@@ -290,7 +295,7 @@ class Decoder:
 
         def choose(t: Any, rows: Any, outputs: Any, ids: Any) -> tuple[Any, Any]:
             """The next token of some rows, and its log p under z."""
-            logits, weighed = self._logits(outputs, rows, options)
+            logits, weighed = self._logits(outputs, rows, inputs["fluency"] if options.fluency else None)
             weighed = weighed + barred
             if led:
                 own = ops.take(ids, rows, axis=0)

@@ -48,8 +48,8 @@ sampler = click.option("--sampler", type=click.Choice(["greedy", "temperature", 
                        default="nucleus", show_default=True, help="How the next token is chosen.")
 fluency = click.option("--fluency", type=click.FloatRange(min=0.0, max=1.0), metavar="F",
                        help="How much what reads well counts in each word beside what the text's latent says: 0 not at "
-                            "all, 1 alone.  [default: 0.45 where sequence_vae.latent_dropout was set, 0.75 for samples "
-                            "without a region, a near text or a judged label, else 0]")
+                            "all, 1 alone.  [default: 0.45 where sequence_vae.latent_dropout was set, what training "
+                            "found for samples without a region, a near text or a judged label, else 0]")
 candidates = click.option("--candidates", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
                           help="Texts written for each one wanted, of which the best stays: more read better and take "
                                "longer.")

@@ -1,4 +1,4 @@
-"""The prior that is fitted to the latents of the training split, once the sequence VAE is trained."""
+"""Once the sequence VAE is trained: the prior that fits its latents, and how much fluency draws from it need."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,11 @@ from textvae.seeds import child
 
 MOST = 20_000  # training sequences that it is fitted to: the cost of EM grows with them
 OF_PRIOR = "prior/"  # where the paths of its weights begin
+SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)  # of fluency that samples are tried with
+# Nats a token that samples must be likelier than held-out texts, as the decoder without z has it. Read on PTB: a nat
+# and a quarter are words in a row, two are clauses; samples of tweets and of news have two without any fluency.
+LIKELIER = 1.9
+DRAWN, HELD = 200, 500  # samples at each share, and held-out texts
 FLOOR = 1e-3  # added to every variance, so that few texts in many dimensions give a density all the same
 
 
@@ -61,6 +66,41 @@ def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *,
         progress.say("sequence_vae: the prior stays a standard normal, under which held-out latents are likeliest")
         return trained
     return _with(trained, mixture, best[0] - standard if len(validation) else None)
+
+
+def fluency(trained: TrainedNetwork, tokens: Tokens, *, seed: int) -> TrainedNetwork:
+    """Find how much fluency samples of a network need, for ``Model.sampling``.
+
+    A draw from the prior may ask the decoder for what no text says, the more so the more z says. Where samples without
+    any fluency read well already, more only makes them alike.
+
+    Args:
+        trained: Of kind ``"sequence_vae"``, with the prior that samples are drawn from.
+        tokens: What it was trained on; without a validation split the training split is held against.
+        seed: For draws.
+
+    Returns:
+        The network with the metric ``fluency``: the least of ``SHARES`` at which samples are ``LIKELIER``, or the
+        greatest. As it was where it cannot write without z.
+    """
+    from textvae.writing.writer import TEMPERATURE, Writer
+
+    writer = Writer(tokens.tokenizer, trained)
+    if not writer.fluent:
+        return trained
+    rows = tokens.rows("validation") if len(tokens.rows("validation")) else tokens.rows("train")
+    real = _nats(writer, [np.array(tokens.sequence(row)) for row in rows[:HELD]])
+    for share in SHARES:
+        rng = np.random.default_rng(child(seed, "fluency"))
+        options = writer.sampling("nucleus", TEMPERATURE, share)
+        if real - _nats(writer, writer.write(writer.code(writer.prior(DRAWN, rng)), options, rng)[0]) >= LIKELIER:
+            break
+    return replace(trained, metrics={**trained.metrics, "fluency": share})
+
+
+def _nats(model: Any, sequences: list[np.ndarray]) -> float:
+    """Nats a token of sequences under the decoder without z."""
+    return float(np.concatenate(model.plain_nats(sequences)).mean())
 
 
 def unfitted(trained: TrainedNetwork) -> TrainedNetwork:

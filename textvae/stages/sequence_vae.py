@@ -158,9 +158,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         found["val_elbo_nll"] = best["val_reconstruction"] + best["val_kl"]
     trained = TrainedNetwork("sequence_vae", network.settings, gather(network), found, fitted.history,
                              plots.history(fitted.history, title=name))
-    if config.prior != "fitted":
-        return trained
-    return prior.fitted(trained, tokens, label, most=config.components, seed=seed, progress=progress)
+    if config.prior == "fitted":
+        trained = prior.fitted(trained, tokens, label, most=config.components, seed=seed, progress=progress)
+    with progress.part("fluency"):
+        return prior.fluency(trained, tokens, seed=seed)
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,

@@ -14,7 +14,7 @@ from textvae.text import tokenizer as tokenizers
 from textvae.text.pairs import Pairs
 
 # Share of what reads well without z in each choice, where the network can tell: of texts that are to say what their z
-# says, and of others.
+# says, and of others where its training did not find out how much they need.
 FLUENCY, UNBOUND = 0.45, 0.75
 RARE = 1e-3  # what the rarity of tokens is raised by, so that a text of the most common alone has a mean
 BATCH = 256  # sequences per step: bounds the logits that are held at once
@@ -44,6 +44,7 @@ class Model:
         self.labels: tuple[str, ...] = tuple(self.network.labels)
         self.exact_kl: bool = self.network.prior is None
         self.fluent: bool = trained.settings.get("latent_dropout", 0.0) > 0  # whether it can write without z
+        self.unbound: float = trained.metrics.get("fluency", UNBOUND)
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
         self._vectors = trained.weights["sequence_vae/embedding/embeddings"]
@@ -254,9 +255,9 @@ class Model:
         """How tokens of new texts are chosen.
 
         Args:
-            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, or ``UNBOUND``, and
-                else 0.
-            bound: Whether texts are to say what their z says.
+            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, and else 0.
+            bound: Whether texts are to say what their z says; of others None takes what samples need, see
+                ``textvae.stages.prior.fluency``.
 
         Raises:
             TextvaeError: The network was not, and is asked for some.
@@ -264,7 +265,7 @@ class Model:
         if fluency and not self.fluent:
             raise TextvaeError("this model cannot write without z, so that it has no fluency of its own",
                                "train it with sequence_vae.latent_dropout = 0.1, or leave fluency out")
-        default = 0.0 if not self.fluent else FLUENCY if bound else UNBOUND
+        default = 0.0 if not self.fluent else FLUENCY if bound else self.unbound
         return Sampling(sampler, temperature, fluency=default if fluency is None else fluency)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
