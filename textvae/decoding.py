@@ -224,10 +224,10 @@ class Decoder:
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy", fluency=options.fluency)
-        # Most texts are led to nothing, and their loop need not look for it; one loop serves every share of fluency.
         count = _round_up(len(z))
         # A GPU has to be asked for each further group of rows, and would rather have one.
         together = count if on_gpu() else min(count, ROWS)
+        # Most texts are led to nothing, and their loop need not look for it; one loop serves every share of fluency.
         kind = (replace(options, fluency=float(options.fluency > 0)), bool(steering.wanted), template is not None,
                 ahead is not None, together)
         if kind not in self._compiled:

@@ -83,8 +83,8 @@ def _written(network: Any, rng: np.random.Generator) -> tuple[dict[str, np.ndarr
     code = network.code(z, label.get("label"))
     state, logits = network.first_state(code), []
     for step in tokens.T:
-        said, state = network.step(step, code, state)
-        logits.append(ops.convert_to_numpy(said))
+        outputs, state = network.advance(step, code, state)
+        logits.append(ops.convert_to_numpy(network.logits(outputs)))
     return {"z": z, "tokens": tokens, **label}, np.stack(logits, axis=1)
 
 

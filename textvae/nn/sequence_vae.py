@@ -246,13 +246,8 @@ class SequenceVAE(Network):
         """The decoder's state before the first token: float32 [batch, hidden] each."""
         return list(ops.split(self.start(code), self.states, axis=-1))
 
-    def step(self, ids: Any, code: Any, state: list[Any]) -> tuple[Any, list[Any]]:
-        """One step of generation: ``advance``, and the ``logits`` of what it gives."""
-        outputs, state = self.advance(ids, code, state)
-        return self.logits(outputs), state
-
     def advance(self, ids: Any, code: Any, state: list[Any]) -> tuple[Any, list[Any]]:
-        """One step of the decoder, short of the softmax.
+        """One step of generation, short of its ``logits``.
 
         Args:
             ids: int32 [batch], the last tokens.

@@ -1,13 +1,16 @@
 """Once the sequence VAE is trained: the prior that fits its latents, and how much fluency draws from it need."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from textvae.data import Tokens, TrainedNetwork
 from textvae.progress import Progress
 from textvae.seeds import child
+
+if TYPE_CHECKING:
+    from textvae.writing.model import Model
 
 MOST = 20_000  # training sequences that it is fitted to: the cost of EM grows with them
 OF_PRIOR = "prior/"  # where the paths of its weights begin
@@ -75,30 +78,30 @@ def fluency(trained: TrainedNetwork, tokens: Tokens, *, seed: int) -> TrainedNet
     any fluency read well already, more only makes them alike.
 
     Args:
-        trained: Of kind ``"sequence_vae"``, with the prior that samples are drawn from.
+        trained: Of kind ``"sequence_vae"``, trained with a ``latent_dropout``, and with the prior that samples are
+            drawn from.
         tokens: What it was trained on; without a validation split the training split is held against.
         seed: For draws.
 
     Returns:
         The network with the metric ``fluency``: the least of ``SHARES`` at which samples are ``LIKELIER``, or the
-        greatest. As it was where it cannot write without z.
+        greatest.
     """
-    from textvae.writing.writer import TEMPERATURE, Writer
+    from textvae.writing.model import Model
+    from textvae.writing.writer import TEMPERATURE
 
-    writer = Writer(tokens.tokenizer, trained)
-    if not writer.fluent:
-        return trained
+    model = Model(tokens.tokenizer, trained)
     rows = tokens.rows("validation") if len(tokens.rows("validation")) else tokens.rows("train")
-    real = _nats(writer, [np.array(tokens.sequence(row)) for row in rows[:HELD]])
+    real = _nats(model, [np.array(tokens.sequence(row)) for row in rows[:HELD]])
     for share in SHARES:
         rng = np.random.default_rng(child(seed, "fluency"))
-        options = writer.sampling("nucleus", TEMPERATURE, share)
-        if real - _nats(writer, writer.write(writer.code(writer.prior(DRAWN, rng)), options, rng)[0]) >= LIKELIER:
+        options = model.sampling("nucleus", TEMPERATURE, share)
+        if real - _nats(model, model.write(model.code(model.prior(DRAWN, rng)), options, rng)[0]) >= LIKELIER:
             break
     return replace(trained, metrics={**trained.metrics, "fluency": share})
 
 
-def _nats(model: Any, sequences: list[np.ndarray]) -> float:
+def _nats(model: "Model", sequences: list[np.ndarray]) -> float:
     """Nats a token of sequences under the decoder without z."""
     return float(np.concatenate(model.plain_nats(sequences)).mean())
 

@@ -160,8 +160,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
                              plots.history(fitted.history, title=name))
     if config.prior == "fitted":
         trained = prior.fitted(trained, tokens, label, most=config.components, seed=seed, progress=progress)
-    with progress.part("fluency"):
-        return prior.fluency(trained, tokens, seed=seed)
+    if config.latent_dropout:
+        with progress.part("fluency"):
+            trained = prior.fluency(trained, tokens, seed=seed)
+    return trained
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarray, *,
