@@ -108,14 +108,15 @@ def test_killed_between_epochs_and_in_the_middle_of_writing(whole, tmp_path):
 
 
 def test_a_finished_training_is_not_done_again_and_nothing_is_compiled_for_it(whole, tmp_path, monkeypatch):
-    from textvae.nn import training
+    from textvae import graphs
 
+    expected = whole("embedding_vae")
     train("embedding_vae", tmp_path)
-    monkeypatch.setattr(training, "_trace", None)
+    monkeypatch.setattr(graphs, "for_every_shape", None)
     progress = Killer()
     network, fitted = train("embedding_vae", tmp_path, progress=progress)
     assert progress.tasks == []
-    assert (bits(network), fitted) == whole("embedding_vae")
+    assert (bits(network), fitted) == expected
 
 
 def follow(values):
@@ -201,6 +202,26 @@ def test_keras_own_fit_with_callbacks_and_checkpoints_works_too(tmp_path):
     again.load_weights(tmp_path / "best.weights.h5")
     for one, two in zip(network.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), two.numpy(), one.path)
+
+
+def test_a_step_is_traced_once_for_batches_of_every_shape(monkeypatch):
+    import keras
+
+    network = networks.build("language_model")
+    network.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
+    whole = networks.batch("language_model", np.random.default_rng(1), 6)
+    batches = [{name: array[:size, :width] for name, array in whole.items()}
+               for size, width in ((6, 6), (4, 5), (3, 4), (1, 2))]
+    exact = [float(network(batch)["loss"]) for batch in batches]
+    traced = []
+    terms = type(network).terms
+    monkeypatch.setattr(type(network), "terms", lambda self, inputs, training: traced.append(training) or terms(
+        self, inputs, training))
+    for step in (network.train_on_batch, network.test_on_batch):
+        losses = [float(step(batch, return_dict=True)["loss"]) for batch in batches]
+        if step == network.test_on_batch:
+            np.testing.assert_allclose(losses, exact, rtol=1e-5)
+    assert traced == [True, False]
 
 
 def test_a_share_scales_what_a_batch_teaches_and_not_what_it_reports():

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from textvae import graphs
+
 
 class Compiled(keras.Model):
     """A network's method as a compiled function of a dict of numpy arrays.
@@ -18,6 +20,8 @@ class Compiled(keras.Model):
             no other compiler.
     """
 
+    predict_function: Any
+
     def __init__(self, network: Any, function: Callable[[dict[str, Any]], Any], *, jit: bool = False) -> None:
         super().__init__(autocast=False)  # what is given, such as z, keeps its precision
         self.network = network
@@ -27,6 +31,18 @@ class Compiled(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Nothing to build: the network is."""
         self.built = True
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        """keras' step, which TensorFlow traces once for arrays of every shape.
+
+        With XLA as keras does: decoding has to know lengths.
+        """
+        if force or self.predict_function is None:
+            super().make_predict_function(force=True)
+            if keras.config.backend() == "tensorflow" and not self.jit_compile:
+                traced = graphs.for_every_shape(self.predict_step, self.jit_compile)
+                self.predict_function = lambda batches: traced(batches[0])
+        return self.predict_function
 
     def call(self, inputs: dict[str, Any]) -> Any:
         """Apply the function."""

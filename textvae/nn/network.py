@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from textvae import graphs
 from textvae.nn import across
 from textvae.nn.batching import PAD
 
@@ -21,6 +22,8 @@ class Network(keras.Model):
     """
 
     kind: str
+    train_function: Any
+    test_function: Any
 
     @property
     def takes_xla(self) -> bool:
@@ -40,6 +43,20 @@ class Network(keras.Model):
     def pays(self, steps: int) -> bool:
         """Whether XLA is worth its time in a training of so many steps, where it can compile the network at all."""
         return steps >= SHORT and self.takes_xla
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """keras' training step; TensorFlow traces it once for batches of every shape."""
+        if force or self.train_function is None:
+            super().make_train_function(force=True)
+            self.train_function = _of_batches(self.train_function, self.train_step, self)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """keras' step of a test; TensorFlow traces it once for batches of every shape."""
+        if force or self.test_function is None:
+            super().make_test_function(force=True)
+            self.test_function = _of_batches(self.test_function, self.test_step, self)
+        return self.test_function
 
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """Compute the loss terms.
@@ -71,6 +88,17 @@ class Network(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The batch mean of every term, for keras."""
         return {name: across.mean(value) for name, value in y_pred.items()}
+
+
+def _of_batches(own: Any, step: Callable[[Any], Any], network: Network) -> Any:
+    """What keras calls with an iterator over batches; ``own`` is what it made for that.
+
+    It keeps its own where its ``fit`` hands it a ``tf.data`` iterator.
+    """
+    if keras.config.backend() != "tensorflow" or network.run_eagerly:
+        return own
+    traced = graphs.for_every_shape(step, network.jit_compile)
+    return lambda batches: own(batches) if hasattr(batches, "element_spec") else traced(next(iter(batches)))
 
 
 def sum_at_real_tokens(loss: Callable[[Any, Any], Any], outputs: Any, inputs: dict[str, Any]) -> Any:

@@ -101,7 +101,7 @@ def crossentropy(hidden: Any, table: Any, bias: Any, target: Any, shift: Any) ->
     Returns:
         Nats, float32 [positions].
     """
-    samples = shift.shape[0]
+    samples = ops.shape(shift)[0]
     table = ops.cast(table, hidden.dtype)
     own = ops.sum(ops.cast(hidden, "float32") * ops.cast(ops.take(table, target, axis=0), "float32"), axis=-1)
     own = own + ops.take(bias, target)

@@ -94,7 +94,7 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     if path.exists() or devices is not None:
         now, state, best = _begun(path, variables, state, devices)
         if state["history"]:
-            if len(state["history"]) < epochs and not _stale(state, patience):  # else there is nothing to compile for
+            if devices is not None and len(state["history"]) < epochs and not _stale(state, patience):
                 _trace(training, test, train, validation)
             progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
         _put(variables, now)
@@ -158,8 +158,9 @@ def _trace(training: Callable[[], AbstractContextManager[Step]], test: Step, tra
            validation: Callable[[], Iterable[Batch]]) -> None:
     """Step once through every shape of batch, in the order of the first epoch.
 
-    TensorFlow compiles a step for general shapes once it has met a second one, and rounds otherwise there. A resumed
-    training must compile in the order of the one that was stopped; what the steps change is overwritten after it.
+    TensorFlow traces a step of several devices for general shapes once it has met a second one, and rounds otherwise
+    there. A resumed training must come to it in the order of the one that was stopped; what the steps change is
+    overwritten after it.
     """
     for steps, batches in ((training(), train(0)), (nullcontext(test), validation())):
         seen: set[tuple[tuple[int, ...], ...]] = set()
