@@ -11,7 +11,7 @@ from textvae import graphs
 class Compiled(keras.Model):
     """A network's method as a compiled function of a dict of numpy arrays.
 
-    keras compiles ``call`` for its backend (``tf.function``, ``jax.jit``), which saves a branch per backend here.
+    keras compiles ``call`` for its backend (``tf.function``, ``jax.jit``).
 
     Args:
         network: The network whose variables the function reads.
@@ -40,7 +40,7 @@ class Compiled(keras.Model):
         if force or self.predict_function is None:
             super().make_predict_function(force=True)
             if keras.config.backend() == "tensorflow" and not self.jit_compile:
-                traced = graphs.for_every_shape(self.predict_step, self.jit_compile)
+                traced = graphs.for_every_shape(self.predict_step, False)
                 self.predict_function = lambda batches: traced(batches[0])
         return self.predict_function
 

@@ -95,7 +95,8 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
         now, state, best = _begun(path, variables, state, devices)
         if state["history"]:
             if devices is not None and len(state["history"]) < epochs and not _stale(state, patience):
-                _trace(training, test, train, validation)
+                with training() as step:
+                    _trace(step, test, train, validation)
             progress.say(f"{label or network.name}: resuming after epoch {len(state['history'])}")
         _put(variables, now)
     met: set[tuple[tuple[int, ...], ...]] = set()
@@ -154,7 +155,7 @@ def _average(network: Network) -> list[np.ndarray]:
     return raw
 
 
-def _trace(training: Callable[[], AbstractContextManager[Step]], test: Step, train: Callable[[int], Iterable[Batch]],
+def _trace(training: Step, test: Step, train: Callable[[int], Iterable[Batch]],
            validation: Callable[[], Iterable[Batch]]) -> None:
     """Step once through every shape of batch, in the order of the first epoch.
 
@@ -162,14 +163,13 @@ def _trace(training: Callable[[], AbstractContextManager[Step]], test: Step, tra
     there. A resumed training must come to it in the order of the one that was stopped; what the steps change is
     overwritten after it.
     """
-    for steps, batches in ((training(), train(0)), (nullcontext(test), validation())):
+    for step, batches in ((training, train(0)), (test, validation())):
         seen: set[tuple[tuple[int, ...], ...]] = set()
-        with steps as step:
-            for batch in batches:
-                shapes = _shapes(batch)
-                if shapes not in seen:
-                    step(batch)
-                    seen.add(shapes)
+        for batch in batches:
+            shapes = _shapes(batch)
+            if shapes not in seen:
+                step(batch)
+                seen.add(shapes)
 
 
 def _stale(state: dict[str, Any], patience: int) -> bool:
