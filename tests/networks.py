@@ -111,7 +111,7 @@ def outputs(network):
                          "importance": {"mean": z[:1], "log_var": z[:1] * 0, "factor": np.eye(3, dtype="f4")[None],
                                         "half": z[:1] * 0, "noise": z, "label": label[:1]},
                          "score": {"decoder": given.get("decoder"), "target": given.get("target"), "code": code},
-                         "score_samples": {"decoder": given["decoder"][0], "target": given["target"][0], "code": code}
+                         "score_samples": {"decoder": given["decoder"][:2], "target": given["target"][:2], "code": code}
                          if "encoder" in given else {}},
         "latent_transformer": {"predict_next": {"inputs": given.get("inputs")}},
         "word_transformer": {"score": given, "logits": {"decoder": given.get("decoder")}},

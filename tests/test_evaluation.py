@@ -79,12 +79,13 @@ class ScriptedWriter:
     def prior(self, count: int, rng: np.random.Generator, label: Any = None) -> np.ndarray:
         return rng.standard_normal((count, 2), np.float32)
 
-    def log_weights(self, sequence: np.ndarray, q: dict[str, np.ndarray], samples: int, rng: np.random.Generator,
-                    label: Any) -> np.ndarray:
+    def log_weights(self, sequences: list[np.ndarray], q: dict[str, np.ndarray], samples: int,
+                    rng: np.random.Generator, label: Any) -> np.ndarray:
         q = {name: np.repeat(own, samples, axis=0) for name, own in q.items()}
         z, nothing = self.draw(q, rng), np.zeros_like(q["mean"])
-        return (metrics.log_posterior(z, nothing, nothing) - metrics.log_posterior(z, q["mean"], q["log_var"])
-                - self.score([sequence] * samples, z))
+        weights = (metrics.log_posterior(z, nothing, nothing) - metrics.log_posterior(z, q["mean"], q["log_var"])
+                   - self.score([own for own in sequences for _ in range(samples)], z))
+        return weights.reshape(len(sequences), samples)
 
     def score(self, sequences: list[np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
         self.scored.append(len(sequences))
@@ -154,6 +155,7 @@ class GaussianWriter(ScriptedWriter):
     """x, the number of a sequence's first token, is drawn from N(z, 1): -log p(x) is known."""
 
     def score(self, sequences: list[np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
+        self.scored.append(len(sequences))
         x = np.array([sequence[0] for sequence in sequences], np.float64)
         return 0.5 * (math.log(2 * math.pi) + (x - z[:, 0]) ** 2)
 
@@ -183,6 +185,18 @@ def test_a_posterior_that_is_off_makes_the_bounds_looser_in_order():
     part = evaluate.likelihood(replace(off, config=replace(off.config, iw_sequences=40)))["iw_nll"]
     assert part["value"] == pytest.approx(found["iw_nll"], abs=0.15) and part["low"] < found["iw_nll"] < part["high"]
     assert "less the" in part["definition"] and "on 40 of them" in part["definition"]
+
+
+def test_a_gpu_measures_the_bound_of_several_sequences_at_once(monkeypatch):
+    first = (tokens := corpus(test=TEST * 2)).ids[tokens.offsets[:-1]].astype(float)
+    off = subject(GaussianWriter(), tokens=tokens, mean=first[:, None] / 2 + 0.7, log_var=math.log(0.8))
+    alone = evaluate.iw_nll(off)
+    module = evaluate.iw_nll.__globals__
+    monkeypatch.setitem(module, "on_gpu", lambda: True)
+    monkeypatch.setitem(module, "ON_GPU", 3 * CONFIG.iw_samples + 1)
+    off.writer.scored.clear()
+    assert len(alone) % 3 and evaluate.iw_nll(off) == pytest.approx(alone, rel=1e-9)
+    assert set(off.writer.scored[1:]) == {3 * CONFIG.iw_samples}  # also the last ones: one shape for XLA
 
 
 def test_only_as_many_sequences_as_asked_for_are_measured():

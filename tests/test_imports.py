@@ -34,8 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "constraints": {"config", "data", "errors", "text"},
     "writing": {"classifier", "constraints", "data", "decoding", "nn", "readers", "text", *BASE},
 }
-MAY_IMPORT["evaluate"] = {"classifier", "config", "constraints", "data", "decoding", "metrics", "nn", "plots", "text",
-                          "writing", *BASE}
+MAY_IMPORT["evaluate"] = {"classifier", "config", "constraints", "data", "decoding", "device", "metrics", "nn", "plots",
+                          "text", "writing", *BASE}
 MAY_IMPORT["stages"] = {*MAY_IMPORT}  # glue: all of the above
 MAY_IMPORT |= {
     "manifests": {"errors"},

@@ -129,7 +129,7 @@ def test_every_family_writes(family):
     q = writer.posterior(writer.ids(TEXTS[:1]))
     z = writer.draw(q, np.random.default_rng(1))
     assert np.isfinite(writer.nats(q, z)).all()
-    assert np.isfinite(writer.log_weights(writer.ids(TEXTS[:1])[0], q, 5, np.random.default_rng(1))).all()
+    assert np.isfinite(writer.log_weights(writer.ids(TEXTS[:1]), q, 5, np.random.default_rng(1))).all()
 
 
 def test_where_latents_lie_on_a_sphere_a_path_stays_on_it(monkeypatch):
@@ -352,8 +352,10 @@ def test_score_is_minus_the_log_probability_of_what_was_written(writer):
     lengths = np.array([len(sequences[i]) + 1 for i in ended])
     assert np.allclose(nats, -log_probs[ended] * lengths, rtol=1e-4)
     for i in ended:
-        alone = writer.score_samples(sequences[i], z)
+        alone = writer.score_samples([sequences[i]], z)
         np.testing.assert_allclose(alone, writer.score([sequences[i]] * len(z), z), rtol=1e-5)
+    together = writer.score_samples([sequences[i] for i in ended], np.tile(z, (len(ended), 1)))
+    np.testing.assert_allclose(together[-len(z):], alone, rtol=1e-5)
 
 
 def test_who_says_no_more_or_less_often_than_the_source_comes_last():

@@ -225,16 +225,16 @@ class SequenceVAE(Network):
         return ops.concatenate([z, ops.take(self.label_table, label, axis=0)], axis=-1) if self.labels else z
 
     def importance(self, inputs: dict[str, Any]) -> tuple[Any, Any]:
-        """Draw latents of one sequence from its posterior, for the importance-weighted bound.
+        """Draw latents of sequences from their posteriors, for the importance-weighted bound.
 
         Args:
-            inputs: What ``family_parameters`` gave of it, [1, ...]; ``noise`` float32 [samples, noise of the family];
-                ``label`` int32 [1].
+            inputs: What ``family_parameters`` gave of them, [n, ...]; ``noise`` float32 [n * samples, noise of the
+                family], one sequence's after the other's; ``label`` int32 [n].
 
         Returns:
-            Codes float32 [samples, code_width], and log p(z) - log q(z|x) in nats, float32 [samples].
+            Codes float32 [n * samples, code_width], and log p(z) - log q(z|x) in nats, float32 [n * samples].
         """
-        count = ops.shape(inputs["noise"])[0]
+        count = ops.shape(inputs["noise"])[0] // ops.shape(inputs["mean"])[0]
         label = ops.repeat(self._label(inputs, ops.cast(inputs["mean"], "int32")), count)
         q = {name: ops.repeat(value, count, axis=0) for name, value in inputs.items() if name not in ("noise", "label")}
         z = self.family.sample(q, inputs["noise"])
@@ -318,30 +318,36 @@ class SequenceVAE(Network):
         return ops.transpose(ops.map(nats, (ops.transpose(outputs, (1, 0, 2)), ops.transpose(inputs["target"]))))
 
     def score_samples(self, inputs: dict[str, Any]) -> Any:
-        """-log p(x|z) in nats of one sequence under many latents: the samples of an importance-weighted bound.
+        """-log p(x|z) in nats of sequences under many latents each: the samples of an importance-weighted bound.
 
-        The softmax of one step after the other, so that no more than [samples, vocabulary] is ever held. What the
+        The softmax of one step after the other, so that no more than [n * samples, vocabulary] is ever held. What the
         samples share, the words' part of the decoder's input, is multiplied once for all of them.
 
         Args:
-            inputs: ``decoder`` and ``target`` int32 [time] as in training; ``code`` float32 [samples, code_width].
+            inputs: ``decoder`` and ``target`` int32 [n, time] as in training; ``code`` float32
+                [n * samples, code_width], one sequence's after the other's.
 
         Returns:
-            float32 [samples].
+            float32 [n * samples].
         """
         decoder, target, code = inputs["decoder"], inputs["target"], inputs["code"]
-        steps = ops.sum(ops.cast(ops.not_equal(target, PAD), "int32"))
+        count, rows = ops.shape(decoder)[0], ops.shape(code)[0]
+        steps = ops.max(ops.sum(ops.cast(ops.not_equal(target, PAD), "int32"), axis=1))
         words = self.embedding(decoder)
         own = ops.cast(code, words.dtype)
         kernel = ops.cast(self.decoder.cell.kernel, words.dtype)
         of_words = ops.cast(ops.matmul(words, kernel[:words.shape[-1]]), "float32") + input_bias(self.decoder)
         of_code = ops.cast(ops.matmul(own, kernel[words.shape[-1]:]), "float32")
+        of_code = ops.reshape(of_code, (count, rows // count, of_code.shape[-1]))
 
         def body(t: Any, nats: Any, *state: Any) -> tuple[Any, ...]:
-            output, after = self.decoder.advance(ops.take(of_words, t, axis=0) + of_code, list(state))
+            both = ops.take(of_words, t, axis=1)[:, None] + of_code
+            output, after = self.decoder.advance(ops.reshape(both, (rows, both.shape[-1])), list(state))
             logits = self.logits(self._said(ops.cast(output, own.dtype), own, False))
-            said = ops.take(logits, ops.take(target, t), axis=-1)
-            return (t + 1, nats + ops.logsumexp(logits, axis=-1) - said, *after)
+            wanted = ops.repeat(ops.take(target, t, axis=1), rows // count)
+            said = ops.take_along_axis(logits, wanted[:, None], axis=-1)[:, 0]
+            real = ops.cast(ops.not_equal(wanted, PAD), "float32")
+            return (t + 1, nats + real * (ops.logsumexp(logits, axis=-1) - said), *after)
 
         first = (ops.convert_to_tensor(0, dtype="int32"), ops.zeros_like(code[:, 0]),
                  *(ops.cast(state, "float32") for state in self.first_state(code)))

@@ -180,19 +180,21 @@ class Model:
         """KL(q(z|x) || p(z)), float64 [n, latent], or [n, 1] where the dimensions share it; ``z`` drawn from ``q``."""
         return np.asarray(self._nats.run(**q, z=z, label=self._labels(label, len(z))), np.float64)
 
-    def log_weights(self, sequence: np.ndarray, q: dict[str, np.ndarray], samples: int, rng: np.random.Generator,
-                    label: np.ndarray | None = None) -> np.ndarray:
-        """log p(x|z) + log p(z) - log q(z|x) of one sequence under draws from q(z|x), in nats: float64 [samples].
+    def log_weights(self, sequences: Sequence[np.ndarray], q: dict[str, np.ndarray], samples: int,
+                    rng: np.random.Generator, label: np.ndarray | None = None) -> np.ndarray:
+        """log p(x|z) + log p(z) - log q(z|x) of sequences under draws from their q(z|x), in nats: float64 [n, samples].
 
         Args:
-            sequence: Token ids, int32 [tokens].
-            q: From ``posterior``, [1, ...].
-            samples: XLA compiles once for each number of them.
-            label: int32 [1].
+            sequences: Token ids, int32 [tokens] each.
+            q: From ``posterior``, [n, ...].
+            samples: Draws for each; XLA compiles once for each number of them and of sequences.
+            label: int32 [n].
         """
-        noise = rng.standard_normal((samples, self.network.family.noise), np.float32)
-        code, ratio = self._importance.run(**q, noise=noise, label=self._labels(label, 1))
-        return np.asarray(ratio, np.float64) - self.score_samples(sequence, np.asarray(code))
+        count = len(sequences)
+        noise = rng.standard_normal((count * samples, self.network.family.noise), np.float32)
+        code, ratio = self._importance.run(**q, noise=noise, label=self._labels(label, count))
+        weights = np.asarray(ratio, np.float64) - self.score_samples(sequences, np.asarray(code))
+        return weights.reshape(count, samples)
 
     def prior(self, count: int, rng: np.random.Generator, label: np.ndarray | None = None) -> np.ndarray:
         """Draw latents from the prior, float32 [count, latent]."""
@@ -242,12 +244,12 @@ class Model:
         """
         return self.token_nats(sequences, np.zeros((len(sequences), self.latent), np.float32), label)
 
-    def score_samples(self, sequence: np.ndarray, code: np.ndarray) -> np.ndarray:
-        """-log p(x|z) in nats of one sequence under many codes, float64 [samples]."""
+    def score_samples(self, sequences: Sequence[np.ndarray], code: np.ndarray) -> np.ndarray:
+        """-log p(x|z) in nats of sequences under as many codes each, one's after the other's, float64 [len(code)]."""
         from textvae.nn import batching
 
-        arrays = batching.teacher_forced([sequence], max(self.max_length, len(sequence)))
-        nats = self._score_samples.run(decoder=arrays["decoder"][0], target=arrays["target"][0], code=code)
+        arrays = batching.teacher_forced(list(sequences), max(self.max_length, *map(len, sequences)))
+        nats = self._score_samples.run(decoder=arrays["decoder"], target=arrays["target"], code=code)
         return np.asarray(nats, np.float64)
 
     def sampling(self, sampler: str, temperature: float, fluency: float | None = None, *, bound: bool = True
