@@ -12,12 +12,12 @@ from textvae.seeds import child
 if TYPE_CHECKING:
     from textvae.writing.model import Model
 
-MOST = 20_000  # training sequences that it is fitted to: the cost of EM grows with them
+MOST = 20_000  # training sequences that it is fitted to, and trigrams are counted in: cost grows with them
 OF_PRIOR = "prior/"  # where the paths of its weights begin
 SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)  # of fluency that samples are tried with
-# Nats a token that samples must be likelier than held-out texts, as the decoder without z has it. Read on PTB: a nat
-# and a quarter are words in a row, two are clauses; samples of tweets and of news have two without any fluency.
-LIKELIER = 1.9
+# Nats a token that samples must be likelier than held-out texts, as trigrams of training texts have it. Read on PTB:
+# half a nat is words in a row, one is clauses; samples of tweets and of news are there without any fluency.
+LIKELIER = 0.8
 DRAWN, HELD = 200, 500  # samples at each share, and held-out texts
 FLOOR = 1e-3  # added to every variance, so that few texts in many dimensions give a density all the same
 
@@ -80,30 +80,33 @@ def fluency(trained: TrainedNetwork, tokens: Tokens, *, seed: int) -> TrainedNet
     Args:
         trained: Of kind ``"sequence_vae"``, trained with a ``latent_dropout``, and with the prior that samples are
             drawn from.
-        tokens: What it was trained on; without a validation split the training split is held against.
+        tokens: What it was trained on; without a validation split some training texts are held out of the trigrams.
         seed: For draws.
 
     Returns:
         The network with the metric ``fluency``: the least of ``SHARES`` at which samples are ``LIKELIER``, or the
         greatest.
     """
+    from textvae.text.language_model import KneserNey
     from textvae.writing.model import Model
     from textvae.writing.writer import TEMPERATURE
 
     model = Model(tokens.tokenizer, trained)
-    rows = tokens.rows("validation") if len(tokens.rows("validation")) else tokens.rows("train")
-    real = _nats(model, [np.array(tokens.sequence(row)) for row in rows[:HELD]])
+    rng = np.random.default_rng(child(seed, "trigrams"))
+    training, held = ([tokens.sequence(row).tolist() for row in np.sort(rng.permutation(tokens.rows(split))[:most])]
+                      for split, most in (("train", MOST), ("validation", HELD)))
+    if not held:
+        rng.shuffle(training)
+        held, training = training[:(few := min(HELD, len(training) // 2))], training[few:]
+    judge = KneserNey.train(training)
+    real = judge.perplexity(held)
     for share in SHARES:
         rng = np.random.default_rng(child(seed, "fluency"))
         options = model.sampling("nucleus", TEMPERATURE, share)
-        if real - _nats(model, model.write(model.code(model.prior(DRAWN, rng)), options, rng)[0]) >= LIKELIER:
+        written = model.write(model.code(model.prior(DRAWN, rng)), options, rng)[0]
+        if np.log(real / judge.perplexity(ids.tolist() for ids in written)) >= LIKELIER:
             break
     return replace(trained, metrics={**trained.metrics, "fluency": share})
-
-
-def _nats(model: "Model", sequences: list[np.ndarray]) -> float:
-    """Nats a token of sequences under the decoder without z."""
-    return float(np.concatenate(model.plain_nats(sequences)).mean())
 
 
 def unfitted(trained: TrainedNetwork) -> TrainedNetwork:
