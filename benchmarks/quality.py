@@ -22,6 +22,7 @@ def collect(pipeline: str, root: Path, number: int | None, later: Path | None = 
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
     commit, config, seconds = run.commit, run.config, run.stages["evaluation"]["seconds"]
+    trained_on = store.manifest("sequence_vae", run.stages["sequence_vae"]["key"])["device"]
     if later:
         manifest = json.loads((later / "manifest.json").read_text(encoding="utf-8"))
         if manifest["inputs"]["sequence_vae"]["key"] != run.stages["sequence_vae"]["key"]:
@@ -39,8 +40,8 @@ def collect(pipeline: str, root: Path, number: int | None, later: Path | None = 
         "seconds": {**{stage: round(own["seconds"], 1) for stage, own in run.stages.items()},
                     "evaluation": round(seconds, 1)},
         # The run's own machine is what its manifests say; this one only collected.
-        "made_by": {"device": run.device, "python": run.python, "packages": run.packages, "commit": run.commit,
-                    "evaluation_commit": commit},
+        "made_by": {"device": trained_on, "measured_on": run.device, "python": run.python, "packages": run.packages,
+                    "commit": run.commit, "evaluation_commit": commit},
         "collected_on": describe()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"quality-{run.pipeline}.json"
