@@ -3,6 +3,7 @@
 import numpy as np
 
 from textvae.writing.ranking import Candidate, best
+from textvae.writing.ranking import candidate as ranked
 
 
 def candidate(text, plain=-1.0, seam=2.0, flaws=0):
@@ -41,3 +42,11 @@ def test_rare_words_count_more():
     counts = {"the": 1000, "on": 800, "sat": 50, "cat": 5, "mat": 4, "dog": 5}
     found = [candidate("the dog ran on the road"), candidate("his cat hates mat")]
     assert kept(found, 1, counts=counts) == ["his cat hates mat"]
+
+
+def test_the_worst_seam_is_found_by_whoever_sees_it_and_only_where_the_source_is_left():
+    source, ids = np.array([5, 6, 7]), np.array([5, 9, 7])  # 5 is kept, and so is the end behind 7
+    nats, plain = np.array([9, 1, 2, 9], np.float32), np.array([9, 4, 1, 9], np.float32)
+    found = ranked("the x mat", ids, nats, plain, np.zeros(2, np.float32), 0, source, None)
+    assert found.seam == 4 and found.log_prob == -nats.mean() and found.plain == -plain.mean()
+    assert ranked("the x mat", ids, nats, plain / 4, np.zeros(2, np.float32), 0, source, None).seam == 2
