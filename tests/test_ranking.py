@@ -50,3 +50,23 @@ def test_the_worst_seam_is_found_by_whoever_sees_it_and_only_where_the_source_is
     found = ranked("the x mat", ids, nats, plain, np.zeros(2, np.float32), 0, source, None)
     assert found.seam == 4 and found.log_prob == -nats.mean() and found.plain == -plain.mean()
     assert ranked("the x mat", ids, nats, plain / 4, np.zeros(2, np.float32), 0, source, None).seam == 2
+
+
+def test_a_word_is_no_worse_for_being_rare_and_no_better_for_being_frequent():
+    class Counted:
+        def alone(self, ids):
+            return np.array([3, 8 if 9 in ids else 2, 3, 1], np.float32)  # 9 is rare, 4 is not
+
+        def nats(self, ids):
+            return np.zeros(4, np.float32)
+
+        def avoided(self, ids):
+            return np.zeros(4, bool)
+
+    source, latent = np.array([5, 6, 7]), np.zeros(2, np.float32)
+    likely, rare = (ranked("", np.array([5, own, 7]), nats, nats, latent, 0, source, Counted()) for own, nats in (
+        (4, np.array([1, 3, 4, 1], np.float32)), (9, np.array([1, 7, 4, 1], np.float32))))
+    assert rare.log_prob < likely.log_prob and rare.plain > likely.plain  # 8 - 7 is more than 2 - 3
+    assert likely.seam == rare.seam == 1  # on the way back: 4 - 3
+    ones = np.ones(4, np.float32)
+    assert ranked("", source, ones, ones, latent, 0, source, Counted()).seam == -3  # nothing is new

@@ -67,6 +67,15 @@ class Pairs:
         before, after = _steps(ids)
         return np.asarray(-np.log(np.asarray(seen[before, after]) + left[before] * alone[after]), np.float32)
 
+    def alone(self, ids: np.ndarray) -> np.ndarray:
+        """-log of the share that each token, and the end, has of all tokens: float32 [tokens + 1].
+
+        Args:
+            ids: int32 [tokens].
+        """
+        share = (self._arrived + 0.5) / (self._arrived.sum() + 0.5 * len(self._arrived))
+        return np.asarray(-np.log(share[_steps(ids)[1]]), np.float32)
+
     def avoided(self, ids: np.ndarray) -> np.ndarray:
         """Which steps to a token, or to the end, the corpus never takes though chance would: bool [tokens + 1].
 
