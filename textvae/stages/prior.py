@@ -1,16 +1,13 @@
 """Once the sequence VAE is trained: the prior that fits its latents, and how much fluency draws from it need."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from textvae.data import Tokens, TrainedNetwork
 from textvae.progress import Progress
 from textvae.seeds import child
-
-if TYPE_CHECKING:
-    from textvae.writing.model import Model
 
 MOST = 20_000  # training sequences that it is fitted to, and trigrams are counted in: cost grows with them
 OF_PRIOR = "prior/"  # where the paths of its weights begin

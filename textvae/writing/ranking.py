@@ -12,8 +12,8 @@ from textvae.text.pairs import Pairs
 
 # Chosen by reading and measuring variations of 60 Yelp reviews and of 60 sentences of a blog that no number is reported
 # of: with less weight on closeness, long sentences lost their subject; with less on the worst seam, an "of" or "to" too
-# much was let pass at the end; with more likeness allowed, one word changed in all five. Ranked by likelihood instead of
-# odds, words that fit anywhere stood where others belong.
+# much was let pass at the end; with more likeness allowed, one word changed in all five. Ranked by likelihood and not
+# by odds, words that fit anywhere stood where others belong.
 CLOSE = 3.0  # weight of closeness beside fluency, at strength 0
 SEAM = 2.0  # weight of the worst seam beside the likelihood of all
 UNLIKE = 2.0  # weight of the likeness to what is kept already, from 0 to 1
