@@ -8,7 +8,7 @@ from textvae.evaluate.information import information
 from textvae.evaluate.subject import Metrics, Subject, entry
 
 AT_ONCE = 2_000  # samples of a sequence scored at once: each holds a softmax over the vocabulary
-ON_GPU = 8_000  # samples of several sequences, where calls cost more than products do
+ON_GPU = 8_000  # the same there, of several sequences: calls cost more than products do
 COUNT = "a sequence's predictions are its tokens and one end of sequence, never padding or begin"
 
 
@@ -77,7 +77,7 @@ def _bounds(subject: Subject, negative_elbo: np.ndarray) -> tuple[np.ndarray, np
     picked = subject.pick(np.arange(len(subject.sequences)), subject.config.iw_sequences, "iw")
     rng = subject.rng("importance")
     bounds, elbos = np.zeros(len(picked)), np.zeros(len(picked))
-    at_once = max(1, ON_GPU // samples) if on_gpu() else 1
+    most, at_once = (ON_GPU, max(1, ON_GPU // samples)) if on_gpu() else (AT_ONCE, 1)
     for start in range(0, len(picked), at_once):
         rows = picked[start:start + at_once]
         filled = np.resize(rows, min(at_once, len(picked)))  # XLA compiles once for each number of sequences
@@ -85,7 +85,7 @@ def _bounds(subject: Subject, negative_elbo: np.ndarray) -> tuple[np.ndarray, np
         q = {name: values[filled] for name, values in subject.posterior.items()}
         log_weights = np.concatenate([
             subject.writer.log_weights(sequences, q, part, rng, subject.label[filled])
-            for part in _parts(samples, AT_ONCE if at_once == 1 else samples)], axis=1)[:len(rows)]
+            for part in _parts(samples, most)], axis=1)[:len(rows)]
         bounds[start:start + at_once] = metrics.importance_weighted(log_weights)
         elbos[start:start + at_once] = -log_weights.mean(axis=1)
     gap = elbos - bounds

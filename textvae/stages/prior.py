@@ -94,7 +94,8 @@ def fluency(trained: TrainedNetwork, tokens: Tokens, *, seed: int) -> TrainedNet
                       for split, most in (("train", MOST), ("validation", HELD)))
     if not held:
         rng.shuffle(training)
-        held, training = training[:(few := min(HELD, len(training) // 2))], training[few:]
+        few = min(HELD, len(training) // 2)
+        held, training = training[:max(few, 1)], training[few:]  # one sequence is held against itself
     judge = KneserNey.train(training)
     real = judge.perplexity(held)
     for share in SHARES:

@@ -73,8 +73,7 @@ class Pairs:
         Args:
             ids: int32 [tokens].
         """
-        share = (self._arrived + 0.5) / (self._arrived.sum() + 0.5 * len(self._arrived))
-        return np.asarray(-np.log(share[_steps(ids)[1]]), np.float32)
+        return self._alone[_steps(ids)[1]]
 
     def avoided(self, ids: np.ndarray) -> np.ndarray:
         """Which steps to a token, or to the end, the corpus never takes though chance would: bool [tokens + 1].
@@ -131,6 +130,12 @@ class Pairs:
         """How often each token, or the end, is arrived at."""
         _, after, counts = self.met.T
         return np.bincount(after, counts, self._tokens.vocabulary_size)
+
+    @cached_property
+    def _alone(self) -> np.ndarray:
+        """-log of each token's share, half a time more than it is met: float32 [vocabulary]."""
+        met = self._arrived + 0.5
+        return np.asarray(-np.log(met / met.sum()), np.float32)
 
     @cached_property
     def _frequent(self) -> tuple[np.ndarray, np.ndarray]:

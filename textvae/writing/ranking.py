@@ -15,7 +15,7 @@ from textvae.text.pairs import Pairs
 # much was let pass at the end; with more likeness allowed, one word changed in all five. Ranked by likelihood and not
 # by odds, words that fit anywhere stood where others belong.
 CLOSE = 3.0  # weight of closeness beside fluency, at strength 0
-SEAM = 2.0  # weight of the worst seam beside the likelihood of all
+SEAM = 2.0  # weight of the worst seam beside the odds of all words
 UNLIKE = 2.0  # weight of the likeness to what is kept already, from 0 to 1
 
 
