@@ -30,6 +30,7 @@ for case, more in json.loads(sys.argv[2]).items():
         one = networks.trained(kind)
         network = restore(kind, one.settings, {path: 0.2 * array for path, array in one.weights.items()})
     network.compile(optimizer="adam", jit_compile=network.xla(False))
+    network.optimizer.build(network.trainable_variables)  # as nn.training does: TensorFlow would trace the step twice
     batch = networks.batch(kind, np.random.default_rng(3), size=32)
     if "sampled" in case:
         chances = sampled_softmax.inclusion(np.bincount(batch["target"].ravel(), minlength=11), 5)

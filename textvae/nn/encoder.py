@@ -39,6 +39,9 @@ class RecurrentEncoder(layers.Layer):
         self.backward = stack("backward") if bidirectional else []
         self.norms = [layers.LayerNormalization(name=f"norm_{i}") for i in range(depth)] if layer_norm else []
 
+    def build(self, embedded_shape: Any = None) -> None:
+        """Nothing to do, see ``Network.build``."""
+
     def call(self, embedded: Any, real: Any, training: bool = False) -> Any:
         """The summary.
 

@@ -58,6 +58,12 @@ class Network(keras.Model):
             self.test_function = _of_batches(self.test_function, self.test_step, self)
         return self.test_function
 
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to do: its layers make their weights in its first call.
+
+        Without this keras traces that call before it makes it, for seconds.
+        """
+
     def terms(self, inputs: dict[str, Any], training: bool) -> dict[str, Any]:
         """Compute the loss terms.
 

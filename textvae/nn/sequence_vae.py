@@ -114,8 +114,10 @@ class SequenceVAE(Network):
                                                initializer=keras.initializers.RandomNormal(), autocast=False)
             self.prior_means = self.add_weight(shape=(len(self.labels) + 1, self.latent), initializer="zeros",
                                                trainable=self.family.shifts, name="prior_means", autocast=False)
-        self({"encoder": np.ones((2, 2), np.int32), "decoder": np.ones((2, 3), np.int32),
-              "target": np.ones((2, 3), np.int32), "applies": np.zeros((2, len(self.constraints)), np.float32)})
+        # Called once, so that every weight is there. JAX would compile each operation of that by itself, for 20 s.
+        like = keras.KerasTensor if keras.config.backend() == "jax" else np.ones
+        self({"encoder": like((2, 2), "int32"), "decoder": like((2, 3), "int32"), "target": like((2, 3), "int32"),
+              "applies": like((2, len(self.constraints)), "float32")})
 
     # -- encoding ----------------------------------------------------------------------------------------------
 
