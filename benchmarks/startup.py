@@ -1,4 +1,4 @@
-"""How long commands take that compute nothing, beside ``python -c pass``."""
+"""How long commands take that compute nothing or next to nothing, beside Python alone and beside importing keras."""
 
 import subprocess
 import sys
@@ -11,7 +11,8 @@ from benchmarks.turns import ROOT, Clock, spread
 METHOD = (
     "Seconds from start to exit in turns, each a new process, files in the system's cache; the store holds a finished "
     "run of `quickstart` with tiny settings.")
-NOTHING = "python -c pass"
+NOTHING, KERAS = "python -c pass", "python -c 'import keras'"
+SENTENCE = "The company says it will cut jobs next year."
 # Settings with which the quick start's nine stages take seconds.
 TINY = ("tokens.vocabulary=500", "word_vectors.dim=8", "word_vectors.epochs=1", "embedding_vae.latent=4",
         "embedding_vae.hidden=8", "embedding_vae.epochs=1", "sequence_vae.hidden=16", "sequence_vae.latent=4",
@@ -32,10 +33,12 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
     trained = ["run", "quickstart", "--store", store, *settings]
     commands = {
         NOTHING: [sys.executable, "-c", "pass"],
+        KERAS: [sys.executable, "-c", "import keras"],
         "textvae --help": _textvae("--help"),
         "textvae status": _textvae("status", "quickstart", "--store", store),
         "textvae runs": _textvae("runs", "quickstart", "--store", store),
-        "textvae run": _textvae(*trained)}
+        "textvae run": _textvae(*trained),
+        "textvae vary": _textvae("vary", "quickstart", SENTENCE, "-n", "5", "--store", store)}
     clock = Clock()
     subprocess.run(commands["textvae run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     trained_in = clock.seconds
@@ -50,6 +53,8 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
             for name in ("textvae --help", "textvae status", "textvae runs")]
     rows.append(slower("`textvae run` with nothing to do", measured, ours="textvae run", yardstick=NOTHING, must=1.0,
                        aim=0.3))
+    rows.append(slower("`textvae vary` of one sentence", measured, ours="textvae vary", yardstick=KERAS, must=5.0,
+                       aim=0.0))
     return {"method": METHOD, "rows": rows, "measured": measured, "training_seconds": round(trained_in, 1)}
 
 

@@ -166,3 +166,20 @@ def test_a_backend_that_fails_to_start_is_heard():
     done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=60)
     assert "a note" not in done.stderr and "a word" in done.stderr
     assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
+
+
+STARTED = r"""
+import gc, sys
+{first}
+from textvae import device
+device.use("cpu")
+print(*sorted({{"sklearn", "matplotlib"}} & sys.modules.keys()), gc.isenabled(), gc.get_freeze_count() > 100_000)
+import matplotlib, sklearn
+"""
+
+
+@pytest.mark.parametrize("first, said", [("import textvae.cli", "True True"), ("", "matplotlib sklearn True True")])
+def test_a_command_starts_without_what_keras_imports_for_others_and_can_import_it_all_the_same(first, said):
+    done = subprocess.run([sys.executable, "-c", STARTED.format(first=first)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == said.split()

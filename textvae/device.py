@@ -1,6 +1,7 @@
 """Which device computes, and how precisely: chosen before the backend starts, and told to every manifest."""
 
 import ctypes
+import gc
 import importlib.util
 import os
 import platform
@@ -23,6 +24,7 @@ LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
 # which is dear where the machine is a virtual one. See mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_KEPT, MOST_KEPT = 1 << 30, (1 << 31) - 1  # bytes: of a buffer, and of what is free in all
+SPARED = {"sklearn", "matplotlib"}  # keras takes a second and a half to import them for its wrappers and galleries
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly
 
 
@@ -98,11 +100,12 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     keep_freed()
     with _hushed():
-        import keras
+        with _swiftly():
+            import keras
 
-        backend = keras.config.backend()
-        _check_backend(backend)  # a file in the home folder may choose one too
-        gpus = _BACKENDS[backend](choice)
+            backend = keras.config.backend()
+            _check_backend(backend)  # a file in the home folder may choose one too
+            gpus = _BACKENDS[backend](choice)
         if "tensorflow" not in sys.modules:
             _spare_tensorflow(keras)
     if choice == "gpu" and not gpus:
@@ -187,6 +190,27 @@ def _hushed() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def _swiftly() -> Iterator[None]:
+    """Import a backend in two thirds of the time, and have the process end at once later on.
+
+    Python would look for garbage all the while among what is imported, and once more when it ends; there is none. And a
+    command has no use for those parts of keras that import ``SPARED``.
+    """
+    spared = SPARED - sys.modules.keys() if "textvae.cli" in sys.modules else ()
+    sys.modules.update(dict.fromkeys(spared))  # type: ignore[arg-type]  # of None, which cannot be imported
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        for name in spared:
+            del sys.modules[name]
+        gc.freeze()
+        if enabled:
+            gc.enable()
 
 
 def _spare_tensorflow(keras: Any) -> None:

@@ -4,17 +4,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textvae import manifests, pipeline, planning, runs, seeds
 from textvae.config import PipelineConfig, as_dict
-from textvae.data import SPLITS, Changes, Check, Corpus, Post, Tokens, TrainedNetwork, differ
 from textvae.errors import StoreError
 from textvae.pipeline import Result
 from textvae.planning import Start
 from textvae.progress import Progress
 from textvae.runs import Run
 from textvae.store import Store
+
+if TYPE_CHECKING:  # numpy, which it starts, takes longer than to say how the last retraining went
+    from textvae.data import Changes, Check, Corpus, Post, Tokens
 
 PROMOTED, UNCHANGED, NOT_DUE, DECLINED, FAILED = "promoted", "nothing changed", "not due", "not promoted", "failed"
 CODES = {PROMOTED: 0, UNCHANGED: 10, NOT_DUE: 10, DECLINED: 11, FAILED: 1}
@@ -112,6 +114,8 @@ def last(store: Store) -> Outcome | None:
 
 def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool, where: tuple[str, str],
              progress: Progress, started: str) -> Outcome:
+    from textvae.data import Corpus, differ
+
     device, precision = where
     before, late = runs.current(store), runs.settle(store)
     if late is not None:
@@ -129,7 +133,7 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         return outcome
     _whole(store, champion)
     (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
-    corpus: Corpus = store.load("corpus", read.key, Corpus)
+    corpus = store.load("corpus", read.key, Corpus)
     old = _posts(store, champion)
     changes = differ(old, corpus.posts)
     outcome = replace(outcome, changes=changes.counts())
@@ -171,14 +175,14 @@ def _whole(store: Store, champion: Run) -> None:
                              f"with: textvae run {store.pipeline}")
 
 
-def _settled(outcome: Outcome, checks: Sequence[Check]) -> Outcome:
+def _settled(outcome: Outcome, checks: "Sequence[Check]") -> Outcome:
     """Promoted where every condition holds; what fails is why, else the first of them."""
     failed = [check.says for check in checks if not check.passed]
     return replace(outcome, result=DECLINED if failed else PROMOTED, why="; ".join(failed) or checks[0].says,
                    gate=tuple(asdict(check) for check in checks))
 
 
-def _screen(config: PipelineConfig, old: Sequence[Post], corpus: Corpus, changes: Changes) -> list[Check]:
+def _screen(config: PipelineConfig, old: "Sequence[Post]", corpus: "Corpus", changes: "Changes") -> "list[Check]":
     """Whether the new posts belong to the corpus."""
     from textvae.text import screening
 
@@ -192,13 +196,15 @@ def _unchanged(champion: Run, newest: Run) -> str:
     return f"run {newest.number} is up to date, and not promoted: run {champion.number} is"
 
 
-def _posts(store: Store, run: Run) -> tuple[Post, ...]:
+def _posts(store: Store, run: Run) -> "tuple[Post, ...]":
     """The posts of a run; none where its corpus was not kept, so that every post is new."""
+    from textvae.data import Corpus
+
     key = run.held.get("corpus", "")
     return store.load("corpus", key, Corpus).posts if store.has("corpus", key) else ()
 
 
-def _early(due: Due, champion: Run, changes: Changes, now: str) -> str:
+def _early(due: Due, champion: Run, changes: "Changes", now: str) -> str:
     """Why it is too early; empty where it is due."""
     age = (datetime.fromisoformat(now) - datetime.fromisoformat(champion.started)).total_seconds()
     posts = len(changes.new) + len(changes.changed)
@@ -212,7 +218,7 @@ def _early(due: Due, champion: Run, changes: Changes, now: str) -> str:
     return "; ".join(why for _, why in asked) if asked and all(early for early, _ in asked) else ""
 
 
-def _start(config: PipelineConfig, store: Store, champion: Run, changes: Changes) -> tuple[Start | None, str]:
+def _start(config: PipelineConfig, store: Store, champion: Run, changes: "Changes") -> tuple[Start | None, str]:
     """What the sequence VAE can go on from, or why it cannot."""
     from textvae.stages.sequence_vae import SHAPED_BY
 
@@ -234,10 +240,11 @@ def _start(config: PipelineConfig, store: Store, champion: Run, changes: Changes
                  fresh=fresh), ""
 
 
-def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result, corpus: Corpus, changes: Changes,
-             where: tuple[str, str]) -> list[Check]:
+def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result, corpus: "Corpus",
+             changes: "Changes", where: tuple[str, str]) -> "list[Check]":
     """The gate's conditions, on the posts that both runs hold out and that nobody changed in between."""
     from textvae import device
+    from textvae.data import Tokens, TrainedNetwork
     from textvae.evaluate import gate
 
     device.use(where[0], precision=where[1])
@@ -253,6 +260,8 @@ def _compare(config: PipelineConfig, store: Store, champion: Run, result: Result
                         seed=seeds.child(config.seed, "retrain"))
 
 
-def _held_out(tokens: Tokens) -> set[str]:
+def _held_out(tokens: "Tokens") -> set[str]:
     """The ids of the test split's posts."""
+    from textvae.data import SPLITS
+
     return {tokens.post_ids[row] for row in set(tokens.post[tokens.split == SPLITS.index("test")].tolist())}

@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print. Only here is anything printed or exited."""
 
 import errno
+import gc
 import importlib
 import keyword
 import os
@@ -75,7 +76,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a character gets its escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run(sys.argv[1:] if args is None else args))
+    code = _run(sys.argv[1:] if args is None else args)
+    gc.freeze()  # or Python looks for garbage for seconds on its way out
+    sys.exit(code)
 
 
 def _run(args: list[str]) -> int:

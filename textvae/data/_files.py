@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from textvae.errors import StoreError
 
 
@@ -43,6 +41,8 @@ def read_csv(path: Path) -> list[dict[str, float]]:
 
 def check_array(owner: str, name: str, array: Any, dtype: type, axes: str, shape: tuple[int | None, ...]) -> None:
     """Raise ValueError unless the array has this dtype and shape; None stands for any length."""
+    import numpy as np  # here, since who reads posts alone need not wait for it
+
     expected = f"{np.dtype(dtype).name} [{axes}]"
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != len(shape):
         got = f"{array.dtype.name} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
+    if hasattr(value, "item"):  # numpy's numbers
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
