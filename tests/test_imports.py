@@ -144,7 +144,7 @@ def test_the_check_sees_a_wrong_import(tmp_path: Path):
 
 
 @pytest.mark.parametrize("words, said", [(["--help"], "Commands:"), (["status", "quickstart"], "evaluation"),
-                                         (["runs", "quickstart"], "no run")])
+                                         (["runs", "quickstart"], "started (UTC)")])
 def test_what_computes_nothing_imports_nothing_heavy(words, said, tmp_path):
     code = ("import sys; from textvae.cli import main\n"
             "try: main(sys.argv[2:])\n"
