@@ -6,8 +6,8 @@ from textvae.writing.ranking import Candidate, best
 from textvae.writing.ranking import candidate as ranked
 
 
-def candidate(text, plain=-1.0, seam=2.0, flaws=0):
-    return Candidate(text, plain % 3.0, plain, seam, np.zeros(2, np.float32), flaws)
+def candidate(text, plain=-1.0, seam=2.0, flaws=0, strain=0.5):
+    return Candidate(text, plain % 3.0, plain, seam, strain, np.zeros(2, np.float32), flaws)
 
 
 def kept(found, n, strength=0.35, distances=None, counts=None):
@@ -26,6 +26,7 @@ def test_fluent_and_close_ones_come_first():
     same = "the dog sat on the mat"
     assert kept([candidate(same, -3.0), candidate(same + " x", -0.5)], 1) == [same + " x"]
     assert kept([candidate(same, seam=9.0), candidate(same + " x", seam=1.0)], 1) == [same + " x"]
+    assert kept([candidate(same, strain=4.0), candidate(same + " x", strain=0.0)], 1) == [same + " x"]
     assert kept([candidate("a bird flew"), candidate(same)], 1) == [same]
     assert kept([candidate(same), candidate(same)], 1, distances=np.array([2.0, 1.0])) == [same]
     # At full strength closeness counts for nothing.
@@ -47,9 +48,9 @@ def test_rare_words_count_more():
 def test_the_worst_seam_is_found_by_whoever_sees_it_and_only_where_the_source_is_left():
     source, ids = np.array([5, 6, 7]), np.array([5, 9, 7])  # 5 is kept, and so is the end behind 7
     nats, plain = np.array([9, 1, 2, 9], np.float32), np.array([9, 4, 1, 9], np.float32)
-    found = ranked("the x mat", ids, nats, plain, np.zeros(2, np.float32), 0, source, None)
+    found = ranked("the x mat", ids, nats, plain, np.zeros(2, np.float32), 0, source, nats, None)
     assert found.seam == 4 and found.log_prob == -nats.mean() and found.plain == -plain.mean()
-    assert ranked("the x mat", ids, nats, plain / 4, np.zeros(2, np.float32), 0, source, None).seam == 2
+    assert ranked("the x mat", ids, nats, plain / 4, np.zeros(2, np.float32), 0, source, nats, None).seam == 2
 
 
 def test_a_word_is_no_worse_for_being_rare_and_no_better_for_being_frequent():
@@ -64,9 +65,19 @@ def test_a_word_is_no_worse_for_being_rare_and_no_better_for_being_frequent():
             return np.zeros(4, bool)
 
     source, latent = np.array([5, 6, 7]), np.zeros(2, np.float32)
-    likely, rare = (ranked("", np.array([5, own, 7]), nats, nats, latent, 0, source, Counted()) for own, nats in (
+    likely, rare = (ranked("", np.array([5, own, 7]), nats, nats, latent, 0, source, nats, Counted()) for own, nats in (
         (4, np.array([1, 3, 4, 1], np.float32)), (9, np.array([1, 7, 4, 1], np.float32))))
     assert rare.log_prob < likely.log_prob and rare.plain > likely.plain  # 8 - 7 is more than 2 - 3
     assert likely.seam == rare.seam == 1  # on the way back: 4 - 3
     ones = np.ones(4, np.float32)
-    assert ranked("", source, ones, ones, latent, 0, source, Counted()).seam == -3  # nothing is new
+    assert ranked("", source, ones, ones, latent, 0, source, ones, Counted()).seam == -3  # nothing is new
+
+
+def test_what_is_kept_must_be_as_likely_behind_what_is_new():
+    source, before = np.array([5, 6, 7, 8]), np.array([1, 1, 1, 1, 1], np.float32)
+    own, latent = np.array([1, 9, 9, 4, 3], np.float32), np.zeros(2, np.float32)  # 7 comes back after 9, as a seam
+    assert ranked("", np.array([5, 9, 7, 8]), own, own, latent, 0, source, before, None).strain == 3
+    # Likelier than it was is no strain; without what is kept there is none; the first word may be new.
+    assert ranked("", np.array([5, 9, 7, 8]), own, own / 9, latent, 0, source, before, None).strain == 0
+    assert ranked("", np.array([9, 10]), own[:3], own[:3], latent, 0, source, before, None).strain == 0
+    assert ranked("", np.array([9, 5, 6]), own[:4], own[:4], latent, 0, source, before, None).strain == 8

@@ -131,6 +131,9 @@ class Writer(Model):
         sources = self._sources(texts, judged, conditions)
         q, ways = self.posterior([source.ids for source in sources]), np.stack([source.way for source in sources])
         near = None if self.latents is None else moves.neighbours(q["mean"], self.latents)
+        own_places, own_ids = self.label_places(label, len(sources)), [source.ids for source in sources]
+        before = (self.plain_nats(own_ids, own_places) if self.fluent else
+                  self.token_nats(own_ids, q["mean"], own_places))
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
@@ -177,15 +180,15 @@ class Writer(Model):
             plain = self.plain_nats(chosen, places[rows]) if self.fluent else nats
             for (owner, key), row, own, without in zip(kept, rows, nats, plain, strict=True):
                 found[owner][key] = self._candidate(written_texts[row], sequences[row], own, without, latents[row],
-                                                    sources[owner], free=bool(judged or regions))
+                                                    sources[owner], before[owner], free=bool(judged or regions))
         return [Found(self._best(source, centre, list(own.values()), n, seed, regions, strength), int(count), fails)
                 for source, centre, own, count, fails in zip(texts, q["mean"], found, written, failed, strict=True)]
 
     def _candidate(self, text: str, ids: np.ndarray, nats: np.ndarray, plain: np.ndarray, latent: np.ndarray,
-                   source: moves.Source, *, free: bool) -> Candidate:
+                   source: moves.Source, before: np.ndarray, *, free: bool) -> Candidate:
         """A text with all that it is ranked by; it may say the opposite of its source where it is ``free``."""
         flaws = self.flaws(text, source.text) + (0 if free else abs(negations(text) - negations(source.text)))
-        return ranking.candidate(text, ids, nats, plain, latent, flaws, source.ids, self.pairs)
+        return ranking.candidate(text, ids, nats, plain, latent, flaws, source.ids, before, self.pairs)
 
     def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
                    never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
