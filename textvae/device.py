@@ -194,7 +194,7 @@ def _hushed() -> Iterator[None]:
 
 @contextmanager
 def _swiftly() -> Iterator[None]:
-    """Import a backend in two thirds of the time, and have the process end at once later on.
+    """Import a backend sooner, and have the process end at once later on.
 
     Python would look for garbage all the while among what is imported, and once more when it ends; there is none. And a
     command has no use for those parts of keras that import ``SPARED``.

@@ -129,11 +129,10 @@ class Writer(Model):
         if not texts:
             return []
         sources = self._sources(texts, judged, conditions)
-        q, ways = self.posterior([source.ids for source in sources]), np.stack([source.way for source in sources])
+        originals, told = [source.ids for source in sources], self.label_places(label, len(sources))
+        q, ways = self.posterior(originals), np.stack([source.way for source in sources])
         near = None if self.latents is None else moves.neighbours(q["mean"], self.latents)
-        own_places, own_ids = self.label_places(label, len(sources)), [source.ids for source in sources]
-        before = (self.plain_nats(own_ids, own_places) if self.fluent else
-                  self.token_nats(own_ids, q["mean"], own_places))
+        before = self.plain_nats(originals, told) if self.fluent else self.token_nats(originals, q["mean"], told)
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
