@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from textvae.nn import across
+from textvae.nn.dropout import Dropout
 from textvae.nn.encoder import CELLS
 from textvae.nn.network import Network, sum_at_real_tokens
 
@@ -38,8 +39,8 @@ class LanguageModel(Network):
         self.decoder = CELLS[cell](hidden, name="decoder")
         self.narrow = layers.Dense(embedding, name="narrow")
         locked = (None, 1, None)
-        self.drop_in = layers.Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
-        self.drop_out = layers.Dropout(dropout, noise_shape=locked, seed=seed + 1, name="drop_out")
+        self.drop_in = Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
+        self.drop_out = Dropout(dropout, noise_shape=locked, seed=seed + 1, name="drop_out")
         self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias", autocast=False)
         self({name: keras.KerasTensor((1, 2), "int32") for name in ("decoder", "target")})
 

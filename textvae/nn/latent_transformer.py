@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from textvae.nn import across
+from textvae.nn.dropout import Dropout
 from textvae.nn.network import Network
 from textvae.nn.transformer import Block, positions
 
@@ -40,7 +41,7 @@ class LatentTransformer(Network):
         self.settings = {"latent": latent, "layers": layers, "width": width, "heads": heads, "dropout": dropout}
         self.width = width
         self.widen = keras.layers.Dense(width, name="widen")
-        self.drop_in = keras.layers.Dropout(dropout, seed=seed, name="drop_in")
+        self.drop_in = Dropout(dropout, seed=seed, name="drop_in")
         self.blocks = [Block(width=width, heads=heads, dropout=dropout, name=f"block_{i}", seed=seed + 1 + 2 * i)
                        for i in range(layers)]
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from textvae.nn.dropout import dropped
+
 
 class LSTM(layers.LSTM):
     """keras' LSTM with return_sequences; inputs ``[batch, time, width]``, no mask.
@@ -95,7 +97,7 @@ def _dropped(layer: Any, training: bool) -> Any:
     kernel = layer.cell.recurrent_kernel[:]
     if not layer.weight_drop or not training:
         return kernel
-    return keras.random.dropout(kernel, layer.weight_drop, seed=layer.drops)
+    return dropped(kernel, layer.weight_drop, seed=layer.drops)
 
 
 def _projected(sequences: Any, kernel: Any, bias: Any) -> Any:

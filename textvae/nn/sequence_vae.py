@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from textvae.nn import across, gaussian, priors, sampled_softmax
 from textvae.nn.batching import PAD
+from textvae.nn.dropout import Dropout
 from textvae.nn.encoder import CELLS, ConvolutionalEncoder, RecurrentEncoder
 from textvae.nn.network import Network, sum_at_real_tokens
 from textvae.nn.penalties import constraint_distance, path_slopes
@@ -101,9 +102,9 @@ class SequenceVAE(Network):
         self.skip = skip
         self.narrow = layers.Dense(embedding, name="narrow")
         locked = (None, 1, None)
-        self.drop_in = layers.Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
-        self.drop_out = layers.Dropout(dropout, noise_shape=locked, seed=seed + 1, name="drop_out")
-        self.drop_token = layers.Dropout(embedding_dropout, seed=seed + 5, name="drop_token")
+        self.drop_in = Dropout(dropout, noise_shape=locked, seed=seed, name="drop_in")
+        self.drop_out = Dropout(dropout, noise_shape=locked, seed=seed + 1, name="drop_out")
+        self.drop_token = Dropout(embedding_dropout, seed=seed + 5, name="drop_token")
         fixed = {"initializer": "zeros", "trainable": False, "autocast": False}
         self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias", autocast=False)
         self.beta = self.add_weight(shape=(), name="beta", **fixed)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from textvae.nn import across
+from textvae.nn.dropout import Dropout
 from textvae.nn.network import Network, sum_at_real_tokens
 from textvae.nn.transformer import Block, positions
 
@@ -48,7 +49,7 @@ class WordTransformer(Network):
                                        initializer=keras.initializers.RandomNormal(stddev=1.0, seed=seed))
         self.token_bias = self.add_weight(shape=(vocabulary,), initializer="zeros", name="token_bias", autocast=False)
         self.widen = keras.layers.Dense(width, name="widen")
-        self.drop_in = keras.layers.Dropout(dropout, seed=seed + 1, name="drop_in")
+        self.drop_in = Dropout(dropout, seed=seed + 1, name="drop_in")
         self.blocks = [Block(width=width, heads=heads, dropout=dropout, name=f"block_{i}", seed=seed + 2 + 2 * i)
                        for i in range(layers)]
         self.norm = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")
