@@ -12,6 +12,8 @@ import pytest
 
 from textvae.nn.dropout import Dropout, dropped
 
+RATES = (0.05, 0.3, 0.5, 0.9)
+
 
 def zeros(seed: int, calls: int = 1, size: int = 40_000, rate: float = 0.3) -> np.ndarray:
     """Where the last of some calls put zeros, bool [size]."""
@@ -21,7 +23,7 @@ def zeros(seed: int, calls: int = 1, size: int = 40_000, rate: float = 0.3) -> n
     return np.asarray(found) == 0
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("rate", RATES)
 def test_as_many_are_zero_as_were_asked_for_and_the_others_are_scaled(rate):
     rng = np.random.default_rng(1)
     given = rng.normal(size=(200, 50, 4)).astype("float32")
@@ -73,8 +75,8 @@ def test_jax_drops_what_tensorflow_does():
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, env={
         **os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[1])})
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(place) for place in np.flatnonzero(zeros(3, calls=2, size=200))]
+    assert done.stdout.split() == [str(place) for rate in RATES for place in np.flatnonzero(zeros(3, 2, 200, rate))]
 
 
 if __name__ == "__main__":
-    print(*np.flatnonzero(zeros(3, calls=2, size=200)))
+    print(*(place for rate in RATES for place in np.flatnonzero(zeros(3, 2, 200, rate))))

@@ -1,7 +1,7 @@
 """Dropout whose random numbers are a hash of their places, where the backend compiles what it computes.
 
-keras asks TensorFlow and JAX for a generator's stream. Compiled for a CPU, that stream takes a quarter of a small
-transformer's step (docs/decisions/0007-what-is-fast.md). Which numbers are set to zero needs less.
+keras asks TensorFlow and JAX for a generator's stream, which is slow where XLA compiles it for a CPU. Which numbers are
+set to zero needs less than a generator is made for (docs/decisions/0007-what-is-fast.md).
 """
 
 import functools
@@ -9,6 +9,7 @@ import operator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -40,7 +41,6 @@ def dropped(inputs: Any, rate: float, *, seed: keras.random.SeedGenerator,
         As the inputs.
 
     Example:
-        >>> import numpy as np
         >>> seed = keras.random.SeedGenerator(1)
         >>> np.asarray(dropped(np.ones((2, 6), "float32"), 0.5, seed=seed, noise_shape=(1, None))).shape
         (2, 6)
@@ -53,7 +53,7 @@ def dropped(inputs: Any, rate: float, *, seed: keras.random.SeedGenerator,
     key = ops.cast(seed.next(), "uint32")
     places = ops.cast(ops.arange(functools.reduce(operator.mul, shape, 1)), "uint32")
     drawn = _mixed(ops.bitwise_xor(_mixed(places + key[0]), key[1]))
-    kept = ops.reshape(drawn, shape) >= ops.cast(int(rate * 2**32), "uint32")
+    kept = ops.reshape(drawn, shape) >= np.uint32(rate * 2**32)
     inputs = ops.convert_to_tensor(inputs)
     return ops.where(kept, inputs * (1.0 / (1.0 - rate)), ops.zeros_like(inputs))
 
