@@ -92,8 +92,9 @@ def use(choice: str = "auto", *, precision: str = "auto", seed: int | None = Non
     if choice == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
-    # The backend's notes about its own build would drown the progress bars; errors still come through.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # The backend's notes about its own build would drown the progress bars, and what it logs as an error on some
+    # processors is none; what fails is raised.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Without these, TensorFlow and JAX take most of a GPU's memory from everyone else on the machine; PyTorch takes
     # what it needs.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
