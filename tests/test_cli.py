@@ -208,6 +208,17 @@ def test_a_profile_says_where_the_time_went():
     assert " tokens/s, " in shown and " MB of memory at most, cpu" in shown
 
 
+def test_settings_are_shown_as_a_pipeline_has_them():
+    from textvae.cli.look import settings_rows
+
+    rows = settings_rows({"jit": True, "cell": "lstm", "labels": [], "constraints": [
+        {"name": "near", "texts": [], "label": "", "keyword": "cat", "kind": "near", "threshold": 2.5, "rise": 0},
+        {"name": "far", "texts": ["a \"cat\""], "label": "", "keyword": "", "kind": "far", "threshold": 1.0}]})
+    assert rows == [("jit", "true"), ("cell", '"lstm"'), ("labels", "[]"),
+                    ("constraints: near", 'keyword = "cat", kind = "near", threshold = 2.5'),
+                    ("constraints: far", 'texts = ["a \\"cat\\""], kind = "far", threshold = 1.0')]
+
+
 def test_lines_tell_a_log_how_it_goes():
     err = io.StringIO()
     with redirect_stderr(err):

@@ -1,5 +1,6 @@
 """show, runs: what there is in the store; nothing is changed."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +175,27 @@ def _show_stage(store: "Store", run: "Run", stage: str, key: str) -> None:
         say_table(("metric", "value", ""), [metric_row(name, value) for name, value in facts["metrics"].items()])
     if facts["config"]:
         say()
-        say_table(("setting", "value"), [(name, str(value)) for name, value in facts["config"].items()])
+        say_table(("setting", "value"), settings_rows(facts["config"]))
     say()
     say_table(("file", "bytes"), [(name, f"{fact['size']:,}") for name, fact in facts["files"].items()])
+
+
+def settings_rows(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """Settings as TOML has them; of tables in a list, such as constraints, a row each that says what is set."""
+    rows = []
+    for name, value in config.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            for number, table in enumerate(value, start=1):
+                told = [f"{key} = {_toml_value(own)}" for key, own in table.items()
+                        if key != "name" and own not in ("", [], 0)]
+                rows.append((f"{name}: {table.get('name', number)}", ", ".join(told)))
+        else:
+            rows.append((name, _toml_value(value)))
+    return rows
+
+
+def _toml_value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _usage(facts: dict[str, Any]) -> str:
