@@ -68,7 +68,7 @@ class Fakes:
             self.ran.append(name)
             if name == "sequence_vae":
                 self.starts.append(start)
-            self.found[name] = sorted(path.name for path in scratch.iterdir())
+            self.found[name] = sorted(path.name for path in scratch.iterdir() if path.name != ".began.json")
             (scratch / "checkpoint").write_text("epoch 1")
             if name in self.halts:
                 raise self.halts.pop(name)

@@ -205,6 +205,35 @@ def test_after_ctrl_c_in_any_stage_the_next_run_goes_on(fakes: Fakes, posts: Pat
     assert contents(store) == contents(whole) and not list((store.folder / "scratch").iterdir())
 
 
+def test_what_a_stopped_process_worked_for_its_checkpoint_counts(fakes: Fakes, posts: Path, store: Store):
+    fakes.halts["latents"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny(posts), store)
+    (scratch,) = (store.folder / "scratch").iterdir()
+    began = json.loads((scratch / ".began.json").read_text())
+    assert began["before"] == 0
+    os.utime(scratch / "checkpoint", (began["began"] + 100, began["began"] + 100))
+    fakes.halts["latents"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny(posts), store)
+    began = json.loads((scratch / ".began.json").read_text())
+    assert began["before"] == pytest.approx(100)
+    (scratch / ".began.json").write_text(json.dumps({**began, "began": began["began"] + 1000}))  # a clock put back
+    done = {item.stage: item for item in run(tiny(posts), store).stages}["latents"]
+    assert 100 <= done.seconds < 130
+    assert done.seconds - done.usage["seconds"] == pytest.approx(100)
+    assert 100 <= store.manifest("latents", done.key)["seconds"] < 130
+
+
+def test_half_a_mark_of_a_stopped_process_is_none(fakes: Fakes, posts: Path, store: Store):
+    fakes.halts["tokens"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny(posts), store)
+    (scratch,) = (store.folder / "scratch").iterdir()
+    (scratch / ".began.json").write_text('{"before": 1')
+    assert run(tiny(posts), store).stages[1].seconds < 30
+
+
 def test_artefacts_are_loaded_only_when_a_stale_stage_needs_them(fakes: Fakes, posts: Path, store: Store):
     keys = {item.stage: item.key for item in run(tiny(posts), store).stages}
     damaged = store.path("corpus", keys["corpus"]) / "rejected.jsonl"

@@ -2,8 +2,10 @@
 
 import errno
 import importlib
+import json
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ class Finished:
         stage, key: Which artefact.
         ran: Whether it ran now.
         reason: Why it ran.
-        seconds: How long it took, now or when it ran.
+        seconds: How long it took, now or when it ran; processes that were stopped in it count to their last checkpoint.
         content: The hash of the artefact's files.
         metrics: What it measured.
         usage: What it used now, as ``textvae.meter`` tells it; empty where it did not run.
@@ -201,15 +203,17 @@ class _Runner:
 
     def finish(self, item: Planned, facts: dict[str, Any]) -> Finished:
         reason = item.reason if item.state == "to run" else planning.outdated(item, self.store, ())
-        if reason:
-            manifest, usage = self._run(item, facts, reason)
-        else:
-            manifest, usage = self.store.manifest(item.stage, item.key), {}
-        return Finished(item.stage, item.key, bool(reason), reason, usage.get("seconds", manifest["seconds"]),
-                        manifest["content"], manifest["metrics"], usage)
+        if not reason:
+            manifest = self.store.manifest(item.stage, item.key)
+            return Finished(item.stage, item.key, False, reason, manifest["seconds"], manifest["content"],
+                            manifest["metrics"], {})
+        manifest, usage, before = self._run(item, facts, reason)
+        return Finished(item.stage, item.key, True, reason, usage["seconds"] + before, manifest["content"],
+                        manifest["metrics"], usage)
 
-    def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The manifest of what was made, and what was used for it, storing it included."""
+    def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> tuple[dict[str, Any], dict[str, Any], float]:
+        """The manifest of what was made, what was used for it, storing it included, and the seconds that processes
+        before this one put into it."""
         device.give_freed()  # what a stage before kept would count for this one's peak
         row, store, meter = self.settled(item.stage), self.store, Meter(self.progress)
         self.progress.say(f"{row.name}: {reason}")
@@ -224,9 +228,10 @@ class _Runner:
         if row.shared and self.devices is not None:
             self.devices.tell({"stage": row.name, "inputs": item.inputs, "start": facts.get("start"),
                                "config": as_dict(self.config)})
-        started = time.monotonic()
+        scratch = store.scratch(row.name, item.key)
+        before, started = _before(scratch), time.monotonic()
         with meter.part("work"):
-            artefact = self._work(row, inputs, meter, facts, store.scratch(row.name, item.key))
+            artefact = self._work(row, inputs, meter, facts, scratch)
         seconds = round(time.monotonic() - started, 3)
         used = self._usage(row, meter, seconds)
         with meter.part("store"):
@@ -234,9 +239,9 @@ class _Runner:
                 row.name, item.key, artefact, replace=True, version=row.version,
                 config=as_dict(getattr(self.config, row.name)), seed=self.config.seed, inputs=made_from,
                 fingerprint=facts.get("fingerprint", ""), start=facts.get("start"), cold=facts.get("cold", item.key),
-                reason=reason, seconds=seconds,
+                reason=reason, seconds=round(before + seconds, 3),
                 device=self._of(row), usage=used)
-        return manifest, self._usage(row, meter, seconds)
+        return manifest, self._usage(row, meter, seconds), before
 
     def _of(self, row: Stage) -> dict[str, Any]:
         if not row.tensors:
@@ -277,3 +282,16 @@ class _Runner:
         rate = round(used["tokens"] / seconds) if used["tokens"] and seconds else None
         gpu = self.device.peak_memory() if row.tensors else None
         return {**used, "tokens_per_second": rate, "gpu_peak_memory": gpu}
+
+
+def _before(scratch: Path) -> float:
+    """Note that a stage begins to work, and say how many seconds processes that were stopped before have put into what
+    it finds: from their beginning to the last checkpoint."""
+    mark = scratch / ".began.json"
+    spent = 0.0
+    with suppress(OSError, ValueError, KeyError):  # there is none, or a kill left half of one
+        told = json.loads(mark.read_text(encoding="utf-8"))
+        last = max((path.stat().st_mtime for path in scratch.rglob("*") if path != mark), default=0.0)
+        spent = told["before"] + max(0.0, last - told["began"])
+    mark.write_text(json.dumps({"before": spent, "began": time.time()}), encoding="utf-8")
+    return spent
