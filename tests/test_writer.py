@@ -79,6 +79,11 @@ def test_samples_are_ranked_by_what_reads_well_without_z_and_need_not_say_what_z
     writer.sample(2, seed=1, conditions=Conditions(near=(TEXTS[0],), distance=100.0))
     writer.sample(2, seed=1, fluency=0.2)
     assert list(dict.fromkeys(shares)) == [UNBOUND, FLUENCY, 0.2]
+    shares.clear()
+    monkeypatch.setattr(writer, "unbound", 0.15)  # who needs little without a region needs no more within one
+    writer.sample(2, seed=1, conditions=Conditions(near=(TEXTS[0],), distance=100.0))
+    writer.sample(2, seed=1, fluency=0.6, conditions=Conditions(near=(TEXTS[0],), distance=100.0))
+    assert list(dict.fromkeys(shares)) == [0.15, 0.6]
 
 
 def test_what_reads_well_without_z_comes_first_where_the_network_can_tell(writer, monkeypatch):

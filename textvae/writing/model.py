@@ -258,7 +258,7 @@ class Model:
 
         Args:
             fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, and else 0.
-            bound: Whether texts are to say what their z says; of others None takes what samples need, see
+            bound: Whether texts are to say what a source says; of samples None takes what they need, see
                 ``textvae.stages.prior.fluency``.
 
         Raises:

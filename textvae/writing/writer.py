@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from textvae.writing import moves, ranking
 from textvae.writing.conditions import Conditions
 from textvae.writing.found import Found, Variation
 from textvae.writing.labels import Labels
-from textvae.writing.model import Model
+from textvae.writing.model import FLUENCY, Model
 from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.25, 0.6
@@ -238,7 +239,9 @@ class Writer(Model):
                                "give -n and --candidates a number from 1")
         regions, steering = self._regions(conditions, seed), conditions.steering(self.tokenizer)
         judged = self.judged_by(conditions)
-        options = self.sampling(sampler, temperature, fluency, bound=bool(regions or judged))
+        options = self.sampling(sampler, temperature, fluency, bound=False)
+        if fluency is None and (regions or judged):  # what they must say, z says
+            options = replace(options, fluency=min(options.fluency, FLUENCY))
         way = self.way(judged)
         rng = np.random.default_rng(child(seed, "sample"))
         around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
