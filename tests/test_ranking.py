@@ -24,10 +24,9 @@ def test_flaws_come_last():
 
 def test_fluent_and_close_ones_come_first():
     same = "the dog sat on the mat"
-    assert kept([candidate(same, -3.0), candidate(same + " x", -0.5)], 1, strength=0.7) == [same + " x"]
-    assert kept([candidate(same, -3.0), candidate(same + " x", -0.5)], 1, strength=0.1) == [same]
-    assert kept([candidate(same, seam=9.0), candidate(same + " x", seam=1.0)], 1) == [same + " x"]
-    assert kept([candidate(same, strain=4.0), candidate(same + " x", strain=0.0)], 1) == [same + " x"]
+    for other in ({"plain": -3.0}, {"seam": 9.0}, {"strain": 4.0}):  # the stronger, the less closeness counts beside it
+        pair = [candidate(same, **other), candidate(same + " x")]
+        assert kept(pair, 1, strength=0.8) == [same + " x"] and kept(pair, 1, strength=0.1) == [same]
     assert kept([candidate("a bird flew"), candidate(same)], 1) == [same]
     assert kept([candidate(same), candidate(same)], 1, distances=np.array([2.0, 1.0])) == [same]
     # At full strength closeness counts for nothing.

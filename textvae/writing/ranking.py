@@ -16,7 +16,7 @@ from textvae.text.pairs import Pairs
 # one word changed in all five. Ranked by likelihood and not by odds, words that fit anywhere stood where others belong.
 # Without regard to strain, "the graphs below shows". With half the weight on closeness as many read well, and less was
 # kept of the source than by an n-gram refill that differs as much.
-CLOSE = 6.0  # weight of closeness beside fluency, at strength 0
+CLOSE = 4.8  # weight of closeness beside fluency, at strength 0; it falls with the square of the strength
 SEAM = 2.0  # weight of the worst seam beside the odds of all words
 STRAIN = 2.0  # weight of the worst strain beside them
 UNLIKE = 4.0  # weight of the likeness to what is kept already, from 0 to 1
@@ -112,7 +112,7 @@ def best(found: Sequence[Candidate], source: str, distances: np.ndarray, n: int,
     told = np.reshape([(one.plain, one.seam, one.strain) for one in found], (-1, 3))
     odds, seams, strains = map(_standardised, told.T)
     fluency = odds - SEAM * seams - STRAIN * strains
-    appeal = fluency + CLOSE * (1 - strength) * closeness
+    appeal = fluency + CLOSE * (1 - strength**2) * closeness
     again = np.zeros(len(found))  # likeness to the one that is most like it of those chosen
     chosen: list[int] = []
     left = list(range(len(found)))
