@@ -203,13 +203,12 @@ class _Runner:
 
     def finish(self, item: Planned, facts: dict[str, Any]) -> Finished:
         reason = item.reason if item.state == "to run" else planning.outdated(item, self.store, ())
-        if not reason:
-            manifest = self.store.manifest(item.stage, item.key)
-            return Finished(item.stage, item.key, False, reason, manifest["seconds"], manifest["content"],
-                            manifest["metrics"], {})
-        manifest, usage, before = self._run(item, facts, reason)
-        return Finished(item.stage, item.key, True, reason, usage["seconds"] + before, manifest["content"],
-                        manifest["metrics"], usage)
+        if reason:
+            manifest, usage, before = self._run(item, facts, reason)
+        else:
+            manifest, usage, before = self.store.manifest(item.stage, item.key), {}, 0.0
+        return Finished(item.stage, item.key, bool(reason), reason, usage.get("seconds", manifest["seconds"]) + before,
+                        manifest["content"], manifest["metrics"], usage)
 
     def _run(self, item: Planned, facts: dict[str, Any], reason: str) -> tuple[dict[str, Any], dict[str, Any], float]:
         """The manifest of what was made, what was used for it, storing it included, and the seconds that processes
@@ -293,5 +292,6 @@ def _before(scratch: Path) -> float:
         told = json.loads(mark.read_text(encoding="utf-8"))
         last = max((path.stat().st_mtime for path in scratch.rglob("*") if path != mark), default=0.0)
         spent = told["before"] + max(0.0, last - told["began"])
-    mark.write_text(json.dumps({"before": spent, "began": time.time()}), encoding="utf-8")
+    with suppress(OSError):  # only a courtesy: of a full disk the stage tells, and in better words
+        mark.write_text(json.dumps({"before": spent, "began": time.time()}), encoding="utf-8")
     return spent
