@@ -47,7 +47,7 @@ def told(with_z: dict[int, float], without: dict[int, float]):
     first = [np.log(np.array([table.get(token, 1e-9) for token in range(SIZE)], np.float32))
              for table in (without, with_z)]
     network = scripted({token: {END: 1.0} for token in (A, B, C, D)})
-    network.latent = 2
+    network.latent, network.code = 2, lambda z, label: z
 
     def advance(ids, z, state):
         return ops.stack([ids, ops.cast(ops.any(z[:, :2] != 0, axis=1), "int32")], axis=1), state

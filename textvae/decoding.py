@@ -15,6 +15,9 @@ ROWS = 32  # texts whose logits a CPU computes together: what it does with them 
 # Draws of nucleus and top-k sampling before they take the likeliest token: at top_p 0.1 one in 1,000 gets there, at
 # 0.9 none.
 TRIES = 8
+# Share of an infiller in each choice where the network cannot say what reads well without z. Of 67 variations of Yelp
+# reviews, read blind, 38 read well with it, and 42 where what z adds was asked for.
+FILLING = 0.65
 FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
 
 
@@ -189,15 +192,24 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``latent``, ``first_state(code)``, ``advance(ids, code, state) -> outputs, state`` and
-            ``logits(outputs)``, as ``nn.SequenceVAE``.
+        network: Has ``latent``, ``code(z, label)``, ``first_state(code)``, ``advance(ids, code, state) -> outputs,
+            state`` and ``logits(outputs)``, as ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
+        infiller: Has ``behind(given)``, ``first_state(like)``, ``advance(ids, state)`` and ``logits(before, behind)``,
+            as ``nn.Infiller``: what the open places of a template are filled by.
+        fluent: Whether the network was trained to write without z.
+
+    Where there is an infiller, a template's tokens are chosen by log p(token | before, behind), which it says, and by
+    what z adds to it: 1 less the fluency times log p(token | before, z) / p(token | before). A network that cannot say
+    the latter has the share of 1 less ``FILLING`` in each choice, and the infiller the rest.
     """
 
-    def __init__(self, network: Any, max_length: int) -> None:
+    def __init__(self, network: Any, max_length: int, infiller: Any = None, *, fluent: bool = False) -> None:
         self.network = network
         self.max_length = max_length
-        self._compiled: dict[tuple[Sampling, bool, bool, bool, int], Any] = {}
+        self.infiller = infiller
+        self.fluent = fluent
+        self._compiled: dict[tuple[Any, ...], Any] = {}
 
     def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE,
                template: np.ndarray | None = None, ahead: tuple[np.ndarray, np.ndarray] | None = None
@@ -210,8 +222,9 @@ class Decoder:
             rng: Draws the uniform numbers of every token, so that a seed writes the same on every backend.
             steering: Tokens to write and not to write.
             template: The token at each place, int32 [n, max_length + 1], -1 where it is to be chosen; not in beam
-                search.
-            ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template.
+                search. An infiller wants the end of each given, and behind it nothing but ends.
+            ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template;
+                without an infiller.
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token that was chosen,
@@ -224,15 +237,17 @@ class Decoder:
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy", fluency=options.fluency)
+        fills = template is not None and self.infiller is not None
         count = _round_up(len(z))
         # A GPU has to be asked for each further group of rows, and would rather have one.
         together = count if on_gpu() else min(count, ROWS)
         # Most texts are led to nothing, and their loop need not look for it; one loop serves every share of fluency.
         kind = (replace(options, fluency=float(options.fluency > 0)), bool(steering.wanted), template is not None,
-                ahead is not None, together)
+                ahead is not None, fills, together)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
-            self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
+            self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True,
+                                            others=[self.infiller] if fills else [])
         if template is None:
             template = np.zeros((len(z), 0), np.int32)
         table, places = ahead or (np.zeros((1, 1), np.float32), np.zeros_like(template))
@@ -253,38 +268,52 @@ class Decoder:
             means.append(log_prob / max(predicted - np.count_nonzero(given[:predicted] >= 0), 1))
         return texts, np.array(means, np.float32)
 
-    def _codes(self, z: Any, options: Sampling) -> Any:
-        """What the network is told in each row of the loop: codes, and behind them all of them without their z."""
+    def _codes(self, z: Any, options: Sampling, fills: bool = False) -> Any:
+        """What the network is told in each row of the loop: codes, and behind them, where they are asked for, all of
+        them without their z; of an infiller, which has heard of no label, without their label as well."""
         from keras import ops
 
-        if not options.fluency:
+        if fills and self.fluent:
+            nothing = self.network.code(ops.zeros_like(z[:, :self.network.latent]), ops.cast(z[:, 0] * 0, "int32"))
+            return ops.concatenate([z, nothing], axis=0)
+        if fills or not options.fluency:
             return z
         latent = self.network.latent
         return ops.concatenate([z, ops.concatenate([ops.zeros_like(z[:, :latent]), z[:, latent:]], axis=1)], axis=0)
 
-    def _logits(self, outputs: Any, rows: Any, fluency: Any) -> tuple[Any, Any]:
-        """Logits under z and logits to choose by of some rows, from the outputs for all that ``_codes`` gave.
+    def _logits(self, rows: Any, outputs: Any, known: tuple[Any, Any] | None, fluency: Any, doubled: bool
+                ) -> tuple[Any, Any]:
+        """Logits under z and logits to choose by of some rows.
 
         Args:
-            fluency: float32 [1]; None where no codes without z were asked for.
+            outputs: Of the network, for all that ``_codes`` gave.
+            known: What the infiller says of what stands before and behind the place, [batch, hidden] each.
+            fluency: float32 [1].
+            doubled: Whether ``_codes`` gave codes without their z.
         """
         from keras import ops
 
-        if fluency is None:
+        if doubled:
+            told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
+            logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
+        else:
             logits = self.network.logits(ops.take(outputs, rows, axis=0))
-            return logits, logits
-        told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
-        logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
-        return logits, (1 - fluency) * logits + fluency * free
+        if known is None:
+            return logits, (1 - fluency) * logits + fluency * free if doubled else logits
+        filled = self.infiller.logits(*(ops.take(side, rows, axis=0) for side in known))
+        if doubled:
+            return logits, filled + (1 - fluency) * (logits - free)
+        return logits, (1 - FILLING) * logits + FILLING * filled
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, together: int
-                ) -> tuple[Any, Any]:
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, fills: bool,
+                together: int) -> tuple[Any, Any]:
         """Write a token of each row at every step: first all states go on, then the rows in which a token is to be
         chosen, as many ``together`` as that, have their logits computed, which are most of the work."""
         from keras import ops
 
         z = inputs["z"]
-        codes = self._codes(z, options)
+        codes = self._codes(z, options, fills)
+        doubled = self.fluent if fills else options.fluency > 0
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
@@ -292,10 +321,14 @@ class Decoder:
         barred, wanted = inputs["barred"], inputs["wanted"]
         pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
         end = -1e9 * ops.one_hot(END, barred.shape[0], dtype="float32")
+        behind = self.infiller.behind(inputs["template"]) if fills else None
+        state = self.network.first_state(codes)
+        own = len(state)  # of all states; the others are the infiller's
+        first_state = [*state, *(self.infiller.first_state(z) if fills else [])]
 
-        def choose(t: Any, rows: Any, outputs: Any, ids: Any) -> tuple[Any, Any]:
+        def choose(t: Any, rows: Any, outputs: Any, known: tuple[Any, Any] | None, ids: Any) -> tuple[Any, Any]:
             """The next token of some rows, and its log p under z."""
-            logits, weighed = self._logits(outputs, rows, inputs["fluency"] if options.fluency else None)
+            logits, weighed = self._logits(rows, outputs, known, inputs["fluency"], doubled)
             weighed = weighed + barred
             if led:
                 own = ops.take(ids, rows, axis=0)
@@ -313,31 +346,35 @@ class Decoder:
             return chosen, said - ops.logsumexp(logits, axis=-1)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            last = ops.concatenate([last, last], axis=0) if options.fluency else last
-            outputs, state = self.network.advance(last, codes, list(state))
-            own = ops.take(inputs["template"], t, axis=1) if given else integers - 1
-            wait = ops.logical_and(ops.logical_not(done), own < 0)
+            known, infilling = None, list(state[own:])
+            if fills:
+                before, infilling = self.infiller.advance(last, infilling)
+                known = before, ops.take(behind, t, axis=1)
+            last = ops.concatenate([last, last], axis=0) if doubled else last
+            outputs, writing = self.network.advance(last, codes, list(state[:own]))
+            said = ops.take(inputs["template"], t, axis=1) if given else integers - 1
+            wait = ops.logical_and(ops.logical_not(done), said < 0)
             count = ops.sum(ops.cast(wait, "int32"))
             groups = ops.reshape(ops.argsort(ops.where(wait, 0, 1)), (-1, together))
 
             def group(number: Any, tokens: Any, nats: Any) -> tuple[Any, ...]:
                 rows = ops.take(groups, number, axis=0)
-                chosen, said = choose(t, rows, outputs, ids)
+                chosen, said = choose(t, rows, outputs, known, ids)
                 rows = rows[:, None]
                 return (number + 1, ops.scatter_update(tokens, rows, chosen), ops.scatter_update(nats, rows, said))
 
             first = (ops.convert_to_tensor(0, dtype="int32"), integers, zeros)
             _, chosen, nats = ops.while_loop(lambda number, *_: number * together < count, group, first)
-            chosen = ops.where(done, PAD, ops.where(wait, chosen, own))
+            chosen = ops.where(done, PAD, ops.where(wait, chosen, said))
             total = total + ops.where(wait, nats, 0.0)
             ids = ops.where(places[None, :] == t, chosen[:, None], ids)
-            return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *state)
+            return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *writing, *infilling)
 
         def more(t: Any, last: Any, done: Any, *rest: Any) -> Any:
             return ops.logical_and(t < steps, ops.logical_not(ops.all(done)))
 
         first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, zeros > 0, zeros,
-                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(codes))
+                 ops.repeat(integers[:, None], steps, axis=1), *first_state)
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
