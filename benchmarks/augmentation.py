@@ -140,9 +140,8 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
     used = device.use("auto")
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
-    tokens, trained, latents, infiller = (runs.load(store, stage, run.number)
-                                          for stage in ("tokens", "sequence_vae", "latents", "infiller"))
-    writer = Writer.of(tokens, trained, latents=latents, infiller=infiller)
+    tokens, trained, latents = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae", "latents"))
+    writer = Writer.of(tokens, trained, latents=latents)
     judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     able: dict[str, Callable[[Made, Table, Sequence[str]], list[str]]] = {"regression": regression, "lstm": lstm}
     table, test = labelled(tokens, "train", key), labelled(tokens, "test", key)

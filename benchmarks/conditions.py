@@ -207,11 +207,9 @@ def collect(pipeline: str, root: Path, number: int | None, texts: int, count: in
     used = device.use("auto")
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
-    tokens, trained, latents, infiller = (runs.load(store, stage, run.number)
-                                          for stage in ("tokens", "sequence_vae", "latents", "infiller"))
-    writer, unled = (kind.of(tokens, trained, latents=latents, infiller=infiller) for kind in (Writer, Unled))
-    # told of no labels
-    bare = Writer(tokens.tokenizer, trained, lexicon=Lexicon.of(tokens), infiller=infiller)
+    tokens, trained, latents = (runs.load(store, stage, run.number) for stage in ("tokens", "sequence_vae", "latents"))
+    writer, unled = (kind.of(tokens, trained, latents=latents) for kind in (Writer, Unled))
+    bare = Writer(tokens.tokenizer, trained, lexicon=Lexicon.of(tokens))  # told of no labels
     judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     record = {"pipeline": run.pipeline, "run": run.number, "each": EACH, "strength": STRENGTH,
               "device": used.describe(), "machine": describe(),

@@ -183,10 +183,9 @@ def collect(pipeline: str, root: Path, number: int | None, count: int) -> Path:
     used = device.use("auto")
     store = catalogue.locate(pipeline, root)
     run = runs.choose(store, number)
-    tokens, trained, autoencoder, latents, infiller = (
-        runs.load(store, stage, run.number)
-        for stage in ("tokens", "sequence_vae", "autoencoder", "latents", "infiller"))
-    writer = Writer.of(tokens, trained, latents=latents, infiller=infiller)
+    tokens, trained, autoencoder, latents = (runs.load(store, stage, run.number)
+                                             for stage in ("tokens", "sequence_vae", "autoencoder", "latents"))
+    writer = Writer.of(tokens, trained, latents=latents)
     writer.pairs = Pairs(tokens, halves(tokens)[0])
     judges = Judges(tokens, tokens.tokenizer["level"] == "whitespace")
     sources = chosen(writer, tokens, judges, count)

@@ -151,6 +151,6 @@ def _evaluation(config: Any, numbers: Any, *inputs: Any) -> Evaluation:
 _MAKERS: dict[str, Any] = {
     "corpus": _corpus, "tokens": _tokens, "word_vectors": _vectors, "embedding_vae": _compressed,
     "sequence_vae": _network, "latents": _latents, "latent_transformer": _network, "word_transformer": _network,
-    "infiller": _network, "language_model": _network, "autoencoder": _network,
+    "language_model": _network, "autoencoder": _network,
     "evaluation": _evaluation,
 }

@@ -21,7 +21,6 @@ SETTINGS = {
     "latent_transformer": {"latent": 4, "layers": 1, "width": 8, "heads": 2, "dropout": 0.3},
     "word_transformer": {"vocabulary": 11, "latent": 5, "layers": 2, "width": 8, "heads": 2, "dropout": 0.3},
     "language_model": {"vocabulary": 11, "embedding": 5, "hidden": 6, "dropout": 0.3},
-    "infiller": {"vocabulary": 11, "embedding": 5, "hidden": 6, "dropout": 0.3},
 }
 
 
@@ -94,9 +93,6 @@ def batch(kind, rng, size=4):
         return {"inputs": latents[:, :-1], "targets": latents[:, 1:], "real": real.astype(np.float32)}
     if kind in ("word_transformer", "language_model"):
         return shifted
-    if kind == "infiller":
-        free = (shifted["target"] > 3) & (rng.random((size, 6)) < 0.3)
-        return {**shifted, "given": np.where(free, -1, shifted["target"])}
     return {**shifted, "encoder": ids, "applies": np.ones((size, 1), np.float32)}
 
 
@@ -120,7 +116,6 @@ def outputs(network):
         "latent_transformer": {"predict_next": {"inputs": given.get("inputs")}},
         "word_transformer": {"score": given, "logits": {"decoder": given.get("decoder")}},
         "language_model": {"score": given},
-        "infiller": {"score": {name: given.get(name) for name in ("decoder", "target")}},
     }[network.kind]
     found = {}
     for name, inputs in calls.items():

@@ -47,7 +47,7 @@ def told(with_z: dict[int, float], without: dict[int, float]):
     first = [np.log(np.array([table.get(token, 1e-9) for token in range(SIZE)], np.float32))
              for table in (without, with_z)]
     network = scripted({token: {END: 1.0} for token in (A, B, C, D)})
-    network.latent, network.code = 2, lambda z, label: z
+    network.latent = 2
 
     def advance(ids, z, state):
         return ops.stack([ids, ops.cast(ops.any(z[:, :2] != 0, axis=1), "int32")], axis=1), state
@@ -214,7 +214,7 @@ def test_an_unknown_sampler_is_refused():
 
 
 def test_a_draw_goes_by_weight_across_blocks_and_never_to_nothing():
-    from textvae.decoding.samplers import _draw
+    from textvae.decoding import _draw
 
     rng = np.random.default_rng(0)
     weights = rng.random(300).astype(np.float32) * (rng.random(300) < 0.5)

@@ -29,7 +29,6 @@ word_vectors = { dim = 8, epochs = 1 }
 embedding_vae = { latent = 4, hidden = 8, epochs = 1 }
 latent_transformer = { layers = 1, width = 8, heads = 2, epochs = 1, min_mi = 0.0 }
 word_transformer = { layers = 1, width = 8, heads = 2, epochs = 1 }
-infiller = { epochs = 1 }
 language_model = { epochs = 1 }
 autoencoder = { epochs = 1 }
 evaluation = { sequences = 10, iw_samples = 2, iw_sequences = 5, samples = 4, variations = 2, sources = 2, shown = 2 }
@@ -150,7 +149,7 @@ def test_running_again_does_nothing_and_says_so_at_once(first):
     done = subprocess.run([sys.executable, "-m", "textvae", "run", "quickstart"], capture_output=True, text=True,
                           check=True)
     assert seconds_of_children() - used < 3
-    assert done.stdout.splitlines()[0] == "nothing to do: 12 stages of quickstart up to date, run 1"
+    assert done.stdout.splitlines()[0] == "nothing to do: 11 stages of quickstart up to date, run 1"
     assert contents(Path("models/quickstart")) == before
     assert len(textvae("runs", "quickstart", "--json").json) == 1
 
@@ -158,8 +157,7 @@ def test_running_again_does_nothing_and_says_so_at_once(first):
 @pytest.mark.parametrize(("setting", "stages"), [
     ("evaluation.shown=3", NAMES[-1:]),
     ("word_transformer.epochs=2", ["word_transformer", "evaluation"]),
-    ("sequence_vae.beta=0.5", ["sequence_vae", "latents", "latent_transformer", *NAMES[-4:]]),
-    ("infiller.epochs=2", ["infiller", "evaluation"]),
+    ("sequence_vae.beta=0.5", ["sequence_vae", "latents", "latent_transformer", *NAMES[-3:]]),
     ("language_model.epochs=2", ["language_model", "evaluation"]),
     ("tokens.max_length=10", NAMES[1:]),
     ("seed=2", NAMES),

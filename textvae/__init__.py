@@ -39,7 +39,6 @@ def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "
     with runs.reading(store, run) as chosen:
         tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
         # A run that came from elsewhere, or was stopped before its end, may be without.
-        latents, infiller = (runs.load(store, stage, chosen.number) if stage in chosen.stages else None
-                             for stage in ("latents", "infiller"))
+        latents = runs.load(store, "latents", chosen.number) if "latents" in chosen.stages else None
     devices.use(device)
-    return Writer.of(tokens, trained, f"{store.pipeline}/{chosen.number}", latents, infiller)
+    return Writer.of(tokens, trained, f"{store.pipeline}/{chosen.number}", latents)

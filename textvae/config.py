@@ -245,20 +245,6 @@ class LanguageModelConfig:
 
 
 @dataclass(frozen=True)
-class InfillerConfig:
-    """The network that fills the open places of variations and of gaps, told what stands on both sides of each."""
-
-    epochs: int = option(6, "most passes over the training split; 0 trains none: gaps are then filled by the sequence "
-                            "VAE and by which tokens stand beside each other in the corpus, and read worse", least=0)
-    patience: int = option(2, "epochs without a better validation loss before stopping", least=1)
-    dropout: float = option(0.3, "share of inputs and outputs set to zero", least=0.0, most=0.95)
-    softmax_samples: int = option(0, "tokens that a training step's softmax is estimated from, see sequence_vae; 0 "
-                                     "takes all", least=0)
-    batch_size: int = option(64, "sequences per step on average: many short ones or few long ones", least=1)
-    learning_rate: float = option(2e-3, "Adam's highest step size", least=0.0)
-
-
-@dataclass(frozen=True)
 class AutoencoderConfig:
     """The plain autoencoder of the sequence VAE's size, beside which its reconstruction is reported."""
 
@@ -319,7 +305,6 @@ class PipelineConfig:
     latents: LatentsConfig = LatentsConfig()
     latent_transformer: LatentTransformerConfig = LatentTransformerConfig()
     word_transformer: WordTransformerConfig = WordTransformerConfig()
-    infiller: InfillerConfig = InfillerConfig()
     language_model: LanguageModelConfig = LanguageModelConfig()
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -46,11 +46,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("latents", ("tokens", "sequence_vae"), "Latents"),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork", shared=True),
     Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=3, shared=True),
-    Stage("infiller", ("tokens", "sequence_vae"), "TrainedNetwork", shared=True),
     Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
     Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "infiller", "language_model", "autoencoder"), "Evaluation", version=13),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=12),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and

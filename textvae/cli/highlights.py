@@ -16,7 +16,6 @@ SHOWN = {
     "latents": (("active_units", "{} active units"), ("mi", "MI {} nats")),
     "latent_transformer": (("val_nll", "validation NLL {}"), ("reason", "not trained: {}")),
     "word_transformer": (("val_perplexity", "validation PPL {}"),),
-    "infiller": (("val_perplexity", "validation PPL {}"), ("reason", "not trained: {}")),
     "language_model": (("val_perplexity", "validation PPL {}"), ("reason", "not trained: {}")),
     "autoencoder": (("val_reconstruction", "validation reconstruction {} nats"), ("reason", "not trained: {}")),
     "evaluation": (("elbo_nll", "ELBO NLL {}"), ("kl", "KL {} nats"), ("mutual_information", "MI {} nats"),

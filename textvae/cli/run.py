@@ -34,7 +34,7 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
     """Run the stages that something changed for.
 
     Stages: corpus, tokens, word_vectors, embedding_vae, sequence_vae, latents, latent_transformer, word_transformer,
-    infiller, language_model, autoencoder, evaluation. A run that is stopped resumes the next time.
+    language_model, autoencoder, evaluation. A run that is stopped resumes the next time.
 
     All GPUs of a machine train together. For several machines, run the same command on each, with another --worker and
     a --store that all of them see.

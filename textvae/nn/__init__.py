@@ -5,7 +5,6 @@ from typing import Any
 from textvae.nn import batching, sampled_softmax
 from textvae.nn.compiled import Compiled
 from textvae.nn.embedding_vae import EmbeddingVAE
-from textvae.nn.infiller import Infiller
 from textvae.nn.language_model import LanguageModel
 from textvae.nn.latent_transformer import LatentTransformer
 from textvae.nn.sequence_vae import SequenceVAE
@@ -13,6 +12,6 @@ from textvae.nn.word_transformer import WordTransformer
 
 NETWORKS: dict[str, Any] = {
     network.kind: network for network in (EmbeddingVAE, SequenceVAE, LatentTransformer, WordTransformer,
-                                            Infiller, LanguageModel)}
+                                            LanguageModel)}
 
 __all__ = ["NETWORKS", "Compiled", "batching", "sampled_softmax"]

@@ -1,6 +1,6 @@
 """Compile a function of arrays on whichever backend runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,20 +16,17 @@ class Compiled(keras.Model):
     Args:
         network: The network whose variables the function reads.
         function: Takes a dict of tensors, gives a tensor or a structure of tensors.
-        others: Further networks whose variables it reads.
         jit: Whether XLA compiles it, where it can: faster where shapes come again, about 3 s for each new one. JAX has
             no other compiler.
     """
 
     predict_function: Any
 
-    def __init__(self, network: Any, function: Callable[[dict[str, Any]], Any], *, others: Sequence[Any] = (),
-                 jit: bool = False) -> None:
+    def __init__(self, network: Any, function: Callable[[dict[str, Any]], Any], *, jit: bool = False) -> None:
         super().__init__(autocast=False)  # what is given, such as z, keeps its precision
         self.network = network
-        self.others = list(others)
         self.function = function
-        self.compile(jit_compile=all(own.xla(jit) for own in (network, *others)))
+        self.compile(jit_compile=network.xla(jit))
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to build: the network is."""

@@ -57,8 +57,8 @@ class RecurrentEncoder(layers.Layer):
             inputs, outputs = outputs, layer(outputs, training=training)
             if self.backward:
                 # Each sequence is turned round within its own length, so that padding stays behind it.
-                other = self.backward[i](turned(inputs, real), training=training)
-                outputs = ops.concatenate([outputs, turned(other, real)], axis=-1)
+                turned = self.backward[i](_turned(inputs, real), training=training)
+                outputs = ops.concatenate([outputs, _turned(turned, real)], axis=-1)
             if self.norms:
                 outputs = self.norms[i](outputs)
         found = [] if self.summary == "last" else [_mean(outputs, real)]
@@ -99,7 +99,7 @@ class ConvolutionalEncoder(layers.Layer):
         return _mean(outputs, real)
 
 
-def turned(sequences: Any, real: Any) -> Any:
+def _turned(sequences: Any, real: Any) -> Any:
     """Each sequence from its last token to its first, padding where it was."""
     places = ops.arange(ops.shape(real)[1], dtype="int32")[None, :]
     lengths = ops.cast(ops.sum(real, axis=1), "int32")[:, None]

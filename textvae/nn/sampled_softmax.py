@@ -59,7 +59,7 @@ def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Gen
     """What a batch needs for a sampled softmax.
 
     Args:
-        batch: ``decoder``, ``target`` and perhaps ``encoder``, int32 token ids.
+        batch: ``encoder``, ``decoder`` and ``target``, int32 token ids.
         chances: From ``inclusion``.
         rng: Draws the sample.
         tokens: The most tokens that the batch may hold; it decides how many rows there are, so that compiled steps
@@ -72,7 +72,7 @@ def arrays(batch: dict[str, np.ndarray], chances: np.ndarray, rng: np.random.Gen
     vocabulary = len(chances)
     sample = draw(chances, rng)
     wanted = np.zeros(vocabulary, bool)
-    for name in {"encoder", "decoder", "target"} & batch.keys():
+    for name in ("encoder", "decoder", "target"):
         wanted[batch[name]] = True
     wanted[sample] = False
     others = np.flatnonzero(wanted)

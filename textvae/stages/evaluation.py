@@ -33,8 +33,8 @@ CAPITALS = {"bleu", "elbo", "iw", "kl", "lm", "mse", "nll", "pca", "ppl", "svd",
 
 def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors, sequence_vae: TrainedNetwork,
         latents: Latents, latent_transformer: TrainedNetwork, word_transformer: TrainedNetwork,
-        infiller: TrainedNetwork, language_model: TrainedNetwork, autoencoder: TrainedNetwork, *, seed: int,
-        progress: Progress, scratch: Path) -> Evaluation:
+        language_model: TrainedNetwork, autoencoder: TrainedNetwork, *, seed: int, progress: Progress,
+        scratch: Path) -> Evaluation:
     """Compute every metric of ``textvae.evaluate`` on the test split, never on another.
 
     Args:
@@ -44,7 +44,6 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
         sequence_vae: The model.
         latents: Its posteriors, rows aligned with ``tokens``.
         latent_transformer, word_transformer: The other models.
-        infiller: What fills the open places of variations, where it was trained.
         language_model, autoencoder: What the sequence VAE is held against, where they were trained.
         seed: Parent of every seed used.
         progress: Who watches.
@@ -63,12 +62,11 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
     counted, others = halves(tokens)
     writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted),
-                    latents=moves.goals(latents.mean, tokens.rows("train")), infiller=infiller)
+                    latents=moves.goals(latents.mean, tokens.rows("train")))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),
-                ("Infiller", infiller.plot), ("Language model", language_model.plot),
-                ("Autoencoder", autoencoder.plot)]
+                ("Language model", language_model.plot), ("Autoencoder", autoencoder.plot)]
     found: Metrics = {}
     texts: dict[str, Any] = {"samples": [], "reconstructions": [], "variations": [], "interpolations": []}
     usage: list[tuple[str, bytes]] = []
@@ -91,7 +89,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
             advance()
             texts["interpolations"] = evaluate.interpolations(subject)
             found |= evaluate.paths(subject)
-            found |= _others(subject, compressed, latents, latent_transformer, word_transformer, infiller)
+            found |= _others(subject, compressed, latents, latent_transformer, word_transformer)
             advance()
             usage = _usage(subject, found, lengths)
             advance()
@@ -128,20 +126,19 @@ def _baselines(subject: Subject, language_model: TrainedNetwork, autoencoder: Tr
 
 
 def _others(subject: Subject, compressed: CompressedVectors, latents: Latents, latent_transformer: TrainedNetwork,
-            word_transformer: TrainedNetwork, infiller: TrainedNetwork) -> Metrics:
-    """The models beside the sequence VAE."""
+            word_transformer: TrainedNetwork) -> Metrics:
+    """The models that the writer does not use."""
     from textvae.stages import latent_transformer as latent_stage
     from textvae.stages import word_transformer as word_stage
 
     tokens, entry, over = subject.tokens, evaluate.entry, "the interval is over posts"
     found = evaluate.vectors(compressed)
-    for name, trained, what in (
-            ("word_transformer_ppl", word_transformer, "of the causal transformer over compressed word vectors"),
-            ("infiller_ppl", infiller, "of the infiller, each token given all the others of its sequence")):
-        if trained.weights:
-            own = word_stage.perplexity(trained, tokens, "test")
-            found[name] = entry(metrics.Estimate(own["perplexity"], own["low"], own["high"]), "perplexity",
-                                f"per token {what}, over all {own['sequences']:,} test sequences; {over}")
+    if word_transformer.weights:
+        own = word_stage.perplexity(word_transformer, tokens, "test")
+        found["word_transformer_ppl"] = entry(
+            metrics.Estimate(own["perplexity"], own["low"], own["high"]), "perplexity",
+            "per token of the causal transformer over compressed word vectors, over all "
+            f"{own['sequences']:,} test sequences; {over}")
     if latent_transformer.weights and len(latent_stage.windows(tokens, "test", 2)):
         own = latent_stage.evaluate(latent_transformer, tokens, latents, "test")
         found["latent_transformer_mse"] = entry(

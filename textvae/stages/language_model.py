@@ -1,6 +1,7 @@
 """Train a language model of the sequence VAE's size on the same split: what its likelihood is held against."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def run(config: LanguageModelConfig, tokens: Tokens, sequence_vae: TrainedNetwor
         Kind ``"language_model"``; its metrics are of the validation split.
     """
     from textvae import nn
-    from textvae.stages.word_transformer import adam, train
+    from textvae.stages.word_transformer import train
 
     if not config.epochs:
         return TrainedNetwork("language_model", {}, {}, {"trained": False, "reason": "language_model.epochs is 0"})
@@ -34,4 +35,11 @@ def run(config: LanguageModelConfig, tokens: Tokens, sequence_vae: TrainedNetwor
         cell=sequence_vae.settings["decoder"], dropout=config.dropout, seed=child(seed, "weights"))
     counts = tokens.counts("train", ends=True) + 0.1
     network.token_bias.assign(np.log(counts / counts.sum()))
-    return train(network, config, tokens, adam, seed=seed, progress=progress, scratch=scratch, devices=devices)
+    return train(network, config, tokens, _adam, seed=seed, progress=progress, scratch=scratch, devices=devices)
+
+
+def _adam(learning_rate: float, steps: int) -> Any:
+    import keras
+
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)
+    return keras.optimizers.Adam(schedule, global_clipnorm=5.0)

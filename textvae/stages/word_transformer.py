@@ -15,8 +15,6 @@ from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.seeds import child
 
-Arrays = dict[str, np.ndarray]
-
 RESAMPLES = 1000  # bootstrap samples: the ends of a 95% interval are then stable to about a hundredth of its width
 
 
@@ -52,10 +50,8 @@ def run(config: WordTransformerConfig, tokens: Tokens, compressed: CompressedVec
 
 
 def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float, int], Any], *, seed: int,
-          progress: Progress, scratch: Path, devices: Devices | None = None,
-          prepared: Callable[[Arrays, np.random.Generator, bool], Arrays] = lambda arrays, rng, training: arrays
-          ) -> TrainedNetwork:
-    """Train a network that predicts tokens.
+          progress: Progress, scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
+    """Train a network that predicts the next token.
 
     Args:
         network: Built, not compiled; its terms are ``nll`` and ``predictions``.
@@ -63,8 +59,6 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
         tokens: What to learn.
         optimizer: Learning rate and all steps of the training -> a keras optimizer.
         devices: What trains it together; None where there is one device.
-        prepared: Takes the arrays of a batch, a generator, and whether it is one of training, and gives what the
-            network takes; the validation split's are prepared alike after every epoch.
 
     Returns:
         Of the network's kind; its metrics are of the validation split.
@@ -78,18 +72,11 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
     jit = network.xla(network.pays(steps * config.epochs))
     widths = nn.batching.fit_widths(tokens.lengths[rows], nn.batching.most_widths(steps * config.epochs, jit, on_gpu()))
     network.compile(optimizer=optimizer(config.learning_rate, steps * config.epochs), jit_compile=jit)
-
-    def of_epoch(epoch: int) -> Iterator[Arrays]:
-        rng = np.random.default_rng(child(seed, f"epoch-{epoch}"))
-        return (prepared(arrays, rng, True) for arrays in batches(tokens, rows, config.batch_size, rng, widths=widths))
-
-    def of_validation() -> Iterator[Arrays]:
-        rng = np.random.default_rng(child(seed, "validation"))
-        return (prepared(arrays, rng, False) for arrays in batches(tokens, validation, config.batch_size,
-                                                                   widths=widths))
-
     fitted = fit(
-        network, of_epoch, of_validation,
+        network,
+        lambda epoch: batches(tokens, rows, config.batch_size,
+                              np.random.default_rng(child(seed, f"epoch-{epoch}")), widths=widths),
+        lambda: batches(tokens, validation, config.batch_size, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
         devices=devices)
     metrics: dict[str, Any] = {"trained": True, "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
@@ -102,12 +89,12 @@ def train(network: Any, config: Any, tokens: Tokens, optimizer: Callable[[float,
 
 
 def perplexity(trained: TrainedNetwork, tokens: Tokens, split: str, *, batch_size: int = 64) -> dict[str, Any]:
-    """Test a network that predicts tokens on a split.
+    """Test the language model on a split.
 
     A sequence's predictions are its tokens and its end.
 
     Args:
-        trained: Of any kind that ``train`` trains.
+        trained: Kind ``"word_transformer"``.
         tokens: What it was trained on.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         batch_size: Sequences per step.
@@ -137,7 +124,7 @@ def scores(trained: TrainedNetwork, tokens: Tokens, rows: np.ndarray, *, batch_s
     """-log p of sequences in nats, float64 [rows].
 
     Args:
-        trained: Of any kind that ``train`` trains.
+        trained: Kind ``"word_transformer"``.
         tokens: Where the sequences are.
         rows: int64 [rows], which of them.
         batch_size: Sequences per step.
@@ -154,7 +141,7 @@ def scores(trained: TrainedNetwork, tokens: Tokens, rows: np.ndarray, *, batch_s
 
 
 def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, rng: np.random.Generator | None = None, *,
-            widths: Sequence[int] | None = None) -> Iterator[Arrays]:
+            widths: Sequence[int] | None = None) -> Iterator[dict[str, np.ndarray]]:
     """Batches for the network; shuffled with an rng, in order without.
 
     Args:
@@ -192,15 +179,7 @@ def adamw(learning_rate: float, steps: int) -> Any:
     return keras.optimizers.AdamW(schedule, weight_decay=0.01, global_clipnorm=1.0)
 
 
-def adam(learning_rate: float, steps: int) -> Any:
-    """Adam as recurrent networks like it: down along a cosine, gradients clipped; arguments as ``adamw``'s."""
-    import keras
-
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=0.1)
-    return keras.optimizers.Adam(schedule, global_clipnorm=5.0)
-
-
-def _arrays(tokens: Tokens, rows: np.ndarray, width: int) -> Arrays:
+def _arrays(tokens: Tokens, rows: np.ndarray, width: int) -> dict[str, np.ndarray]:
     from textvae.nn.batching import pad
 
     sequences = [tokens.sequence(row) for row in rows]

@@ -7,7 +7,7 @@ import numpy as np
 
 from textvae.constraints import Region
 from textvae.data import UNKNOWN, TrainedNetwork
-from textvae.decoding import END, FREE, Decoder, Sampling, Steering
+from textvae.decoding import FREE, Decoder, Sampling, Steering
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
@@ -26,13 +26,10 @@ class Model:
     Args:
         tokenizer: The tokenizer as JSON values, from ``Tokens.tokenizer``.
         trained: The artefact of the stage ``sequence_vae``.
-        pairs: Which tokens stand beside each other in the corpus.
-        infiller: The artefact of the stage ``infiller``; where it is missing or was not trained, gaps are filled with
-            an eye on the pairs, and where these are missing too from their left alone.
+        pairs: Which tokens stand beside each other in the corpus; without it gaps are filled from their left alone.
     """
 
-    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, pairs: Pairs | None = None,
-                 infiller: TrainedNetwork | None = None) -> None:
+    def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, pairs: Pairs | None = None) -> None:
         from textvae.nn import Compiled
         from textvae.nn.weights import restore
 
@@ -51,9 +48,7 @@ class Model:
         self._label_table = trained.weights.get("sequence_vae/label_table", np.zeros((0, 0), np.float32))
         self._centres = trained.weights["sequence_vae/centres"]
         self._vectors = trained.weights["sequence_vae/embedding/embeddings"]
-        self.infiller = (restore(infiller.kind, infiller.settings, infiller.weights)
-                         if infiller is not None and infiller.weights else None)
-        self._decoder = Decoder(self.network, self.max_length, self.infiller, fluent=self.fluent)
+        self._decoder = Decoder(self.network, self.max_length)
         self._parameters = Compiled(self.network, self.network.family_parameters)
         self._draw = Compiled(self.network, self.network.draw)
         self._nats = Compiled(self.network, self.network.nats)
@@ -354,16 +349,10 @@ class Model:
     def write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE,
               template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
-        ids, log_probs = [np.zeros(0, np.int32)] * len(code), np.zeros(len(code), np.float32)
-        closed = np.zeros(len(code), bool)  # of the others nothing is given
-        if template is not None and options.sampler != "beam":  # it takes none
-            closed = template[:, -1] == END
-        for group in (np.flatnonzero(closed), np.flatnonzero(~closed)):
-            for rows in np.split(group, range(BATCH, len(group), BATCH)):
-                own = template[rows] if template is not None and closed[rows].any() else None
-                ahead = None if own is None or self.pairs is None or self.infiller else self.pairs.ahead(own)
-                found, log_probs[rows] = self._decoder.decode(code[rows], options, rng=rng, steering=steering,
-                                                              template=own, ahead=ahead)
-                for row, one in zip(rows, found, strict=True):
-                    ids[row] = one
-        return ids, log_probs
+        parts = []
+        for i in range(0, len(code), BATCH):
+            own = None if template is None or options.sampler == "beam" else template[i:i + BATCH]  # it takes none
+            parts.append(self._decoder.decode(
+                code[i:i + BATCH], options, rng=rng, steering=steering, template=own,
+                ahead=None if own is None or self.pairs is None else self.pairs.ahead(own)))
+        return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])

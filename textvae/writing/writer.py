@@ -52,7 +52,6 @@ class Writer(Model):
         pairs: See ``Model``; the seams of candidates are judged by them as well.
         latents: Posterior means of training texts, float32 [texts, latent], which candidates step toward; without
             them latents are drawn around the source alone.
-        infiller: See ``Model``.
 
     Example::
 
@@ -63,8 +62,8 @@ class Writer(Model):
 
     def __init__(self, tokenizer: dict[str, Any], trained: TrainedNetwork, run: str = "",
                  lexicon: Lexicon | None = None, known: Labels | None = None, pairs: Pairs | None = None,
-                 latents: np.ndarray | None = None, infiller: TrainedNetwork | None = None) -> None:
-        super().__init__(tokenizer, trained, pairs, infiller)
+                 latents: np.ndarray | None = None) -> None:
+        super().__init__(tokenizer, trained, pairs)
         self.latents = latents
         self.run = run
         self.lexicon = lexicon
@@ -72,12 +71,10 @@ class Writer(Model):
         self._ways: dict[str, np.ndarray] = {}
 
     @classmethod
-    def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "", latents: Latents | None = None,
-           infiller: TrainedNetwork | None = None) -> "Writer":
-        """The writer of a run, with the words and labels of its training split, and its latents and its infiller where
-        there are any."""
+    def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "", latents: Latents | None = None) -> "Writer":
+        """The writer of a run, with the words and labels of its training split, and its latents where there are any."""
         return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens),
-                   None if latents is None else moves.goals(latents.mean, tokens.rows("train")), infiller)
+                   None if latents is None else moves.goals(latents.mean, tokens.rows("train")))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", fluency: float | None = None, candidates: int = CANDIDATES,

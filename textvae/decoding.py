@@ -1,19 +1,52 @@
-"""Write token ids from latents in one compiled loop: by any sampler, or by beam search."""
+"""Write token ids from latents: greedy, temperature, top-k, nucleus and beam search, in one compiled loop each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from textvae.decoding.samplers import SAMPLERS, TRIES, Sampling
+from textvae.errors import TextvaeError
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
+BLOCK = 128  # weights that are summed together before a draw looks at single ones
 ROWS = 32  # texts whose logits a CPU computes together: what it does with them stays in its cache
-# Share of an infiller in each choice where the network cannot say what reads well without z. Of 67 variations of Yelp
-# reviews, read blind, 38 read well with it, and 42 where what z adds was asked for.
-FILLING = 0.65
+# Draws of nucleus and top-k sampling before they take the likeliest token: at top_p 0.1 one in 1,000 gets there, at
+# 0.9 none.
+TRIES = 8
 FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Args:
+        sampler: A key of ``SAMPLERS``, or ``"beam"``.
+        temperature: Divides the logits; 0 is greedy.
+        top_k: Candidates of top-k sampling.
+        top_p: Probability mass of nucleus sampling (Holtzman et al. 2020).
+        beams: Beams of beam search.
+        fluency: Share that what reads well whatever z says has in each choice: logits are those under z times 1 less
+            it, and those under no z times it (Ho & Salimans 2022, with weights below 1). Needs a network that was
+            trained with ``latent_dropout``; not in beam search.
+    """
+
+    sampler: str = "nucleus"
+    temperature: float = 0.6
+    top_k: int = 20
+    top_p: float = 0.9
+    beams: int = 5
+    fluency: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in (*SAMPLERS, "beam"):
+            raise TextvaeError(f"unknown sampler {self.sampler!r}", f"one of: {', '.join([*SAMPLERS, 'beam'])}")
+        if (not self.temperature >= 0 or not 0 < self.top_p <= 1 or self.top_k < 1 or self.beams < 1
+                or not 0 <= self.fluency <= 1):
+            raise TextvaeError(f"sampling cannot work with temperature {self.temperature:g}, top_p {self.top_p:g}, "
+                               f"top_k {self.top_k}, beams {self.beams}, fluency {self.fluency:g}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +71,109 @@ class Steering:
 FREE = Steering()
 
 
+def _draw(weights: Any, uniform: Any) -> Any:
+    """Draw an index in proportion to its weight: float32 [batch, n], uniform [batch] in [0, 1) -> int32 [batch].
+
+    First a block, then one of the block: a running sum over a whole vocabulary takes ten times as long. What has no
+    weight is never drawn.
+    """
+    from keras import ops
+
+    size = weights.shape[-1]
+    count = -(-size // BLOCK)
+    blocks = ops.reshape(ops.pad(weights, ((0, 0), (0, count * BLOCK - size))), (-1, count, BLOCK))
+    sums = ops.sum(blocks, axis=-1)
+    ends = ops.cumsum(sums, axis=-1)
+    goal = uniform[:, None] * ends[:, -1:]
+    block = _place(ends, goal)
+    before = ops.take_along_axis(ends - sums, block[:, None], axis=-1)
+    inside = ops.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0]
+    return block * BLOCK + _place(ops.cumsum(inside, axis=-1), goal - before)
+
+
+def _place(ends: Any, goal: Any) -> Any:
+    """The first end above a goal; where rounding leaves none, the last that something was added for."""
+    from keras import ops
+
+    first = ops.sum(ops.cast(ends <= goal, "int32"), axis=-1)
+    return ops.minimum(first, ops.cast(ops.argmax(ends, axis=-1), "int32"))
+
+
+def greedy(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """The likeliest token."""
+    from keras import ops
+
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def temperature(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """Any token by its probability at this temperature."""
+    from keras import ops
+
+    return _draw(ops.softmax(logits / options.temperature), uniform[:, 0])
+
+
+def top_k(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """One of the k likeliest tokens, by its probability; what is as likely as the last of them counts among them."""
+    from keras import ops
+
+    def inside(weights: Any, own: Any) -> Any:
+        return ops.sum(ops.cast(weights > own, "int32"), axis=-1) < options.top_k
+
+    return _drawn_inside(logits, uniform, options, inside)
+
+
+def nucleus(logits: Any, uniform: Any, options: Sampling) -> Any:
+    """One of the likeliest tokens that together hold ``top_p`` of the probability."""
+    from keras import ops
+
+    def inside(weights: Any, own: Any) -> Any:
+        return ops.sum(ops.where(weights > own, weights, 0.0), axis=-1) < options.top_p
+
+    return _drawn_inside(logits, uniform, options, inside)
+
+
+def _drawn_inside(logits: Any, uniform: Any, options: Sampling, inside: Callable[[Any, Any], Any]) -> Any:
+    """Draw one of the likeliest tokens by its probability, without sorting them.
+
+    A token is drawn from all, and stands where it is one of them. Otherwise all below it are not either, and the next
+    is drawn from those above.
+
+    Args:
+        logits, options: As every sampler's.
+        uniform: float32 [batch, TRIES], a number for each draw.
+        inside: Takes probabilities, [batch, vocabulary], and one of each row, [batch, 1]; says whether a token of that
+            one is one of them.
+
+    Returns:
+        int32 [batch].
+    """
+    from keras import ops
+
+    weights = ops.softmax(logits / options.temperature)
+
+    def own_of(drawn: Any) -> Any:
+        return ops.take_along_axis(weights, drawn[:, None], axis=-1)
+
+    def body(tries: Any, chosen: Any, settled: Any, floor: Any) -> tuple[Any, ...]:
+        drawn = _draw(ops.where(weights > floor, weights, 0.0), ops.take(uniform, tries, axis=1))
+        own = own_of(drawn)
+        return (tries + 1, ops.where(settled, chosen, drawn), ops.logical_or(settled, inside(weights, own)),
+                ops.where(settled[:, None], floor, own))
+
+    def more(tries: Any, chosen: Any, settled: Any, floor: Any) -> Any:
+        return ops.logical_and(tries < TRIES, ops.logical_not(ops.all(settled)))
+
+    first = _draw(weights, uniform[:, 0])
+    floor = own_of(first)
+    one = ops.convert_to_tensor(1, dtype="int32")
+    _, chosen, settled, _ = ops.while_loop(more, body, (one, first, inside(weights, floor), floor))
+    return ops.where(settled, chosen, greedy(weights, uniform, options))
+
+
+SAMPLERS = {"greedy": greedy, "temperature": temperature, "top_k": top_k, "nucleus": nucleus}
+
+
 def _round_up(count: int) -> int:
     """A number of rows, at least ``count``, of which there are few: below ``ROWS`` or so many times it."""
     step = 8 if count <= ROWS else ROWS if count <= 256 else 128
@@ -53,24 +189,15 @@ class Decoder:
     """Compiled generation from one network.
 
     Args:
-        network: Has ``latent``, ``code(z, label)``, ``first_state(code)``, ``advance(ids, code, state) -> outputs,
-            state`` and ``logits(outputs)``, as ``nn.SequenceVAE``.
+        network: Has ``latent``, ``first_state(code)``, ``advance(ids, code, state) -> outputs, state`` and
+            ``logits(outputs)``, as ``nn.SequenceVAE``.
         max_length: Most tokens of a text, its end not counted.
-        infiller: Has ``behind(given)``, ``first_state(like)``, ``advance(ids, state)`` and ``logits(before, behind)``,
-            as ``nn.Infiller``: what the open places of a template are filled by.
-        fluent: Whether the network was trained to write without z.
-
-    Where there is an infiller, a template's tokens are chosen by log p(token | before, behind), which it says, and by
-    what z adds to it: 1 less the fluency times log p(token | before, z) / p(token | before). A network that cannot say
-    the latter has the share of 1 less ``FILLING`` in each choice, and the infiller the rest.
     """
 
-    def __init__(self, network: Any, max_length: int, infiller: Any = None, *, fluent: bool = False) -> None:
+    def __init__(self, network: Any, max_length: int) -> None:
         self.network = network
         self.max_length = max_length
-        self.infiller = infiller
-        self.fluent = fluent
-        self._compiled: dict[tuple[Any, ...], Any] = {}
+        self._compiled: dict[tuple[Sampling, bool, bool, bool, int], Any] = {}
 
     def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator, steering: Steering = FREE,
                template: np.ndarray | None = None, ahead: tuple[np.ndarray, np.ndarray] | None = None
@@ -83,9 +210,8 @@ class Decoder:
             rng: Draws the uniform numbers of every token, so that a seed writes the same on every backend.
             steering: Tokens to write and not to write.
             template: The token at each place, int32 [n, max_length + 1], -1 where it is to be chosen; not in beam
-                search. An infiller wants the end of each given, and behind it nothing but ends.
-            ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template;
-                without an infiller.
+                search.
+            ahead: What is added to the logits of places that are to be chosen, from ``Pairs.ahead`` of the template.
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token that was chosen,
@@ -98,17 +224,15 @@ class Decoder:
             return [], np.zeros(0, np.float32)
         if options.temperature == 0 and options.sampler != "beam":
             options = Sampling("greedy", fluency=options.fluency)
-        fills = template is not None and self.infiller is not None
         count = _round_up(len(z))
         # A GPU has to be asked for each further group of rows, and would rather have one.
         together = count if on_gpu() else min(count, ROWS)
         # Most texts are led to nothing, and their loop need not look for it; one loop serves every share of fluency.
         kind = (replace(options, fluency=float(options.fluency > 0)), bool(steering.wanted), template is not None,
-                ahead is not None, fills, together)
+                ahead is not None, together)
         if kind not in self._compiled:
             loop = self._beam if options.sampler == "beam" else self._sample
-            self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True,
-                                            others=[self.infiller] if fills else [])
+            self._compiled[kind] = Compiled(self.network, lambda inputs: loop(inputs, *kind), jit=True)
         if template is None:
             template = np.zeros((len(z), 0), np.int32)
         table, places = ahead or (np.zeros((1, 1), np.float32), np.zeros_like(template))
@@ -129,52 +253,38 @@ class Decoder:
             means.append(log_prob / max(predicted - np.count_nonzero(given[:predicted] >= 0), 1))
         return texts, np.array(means, np.float32)
 
-    def _codes(self, z: Any, options: Sampling, fills: bool = False) -> Any:
-        """What the network is told in each row of the loop: codes, and behind them, where they are asked for, all of
-        them without their z; of an infiller, which has heard of no label, without their label as well."""
+    def _codes(self, z: Any, options: Sampling) -> Any:
+        """What the network is told in each row of the loop: codes, and behind them all of them without their z."""
         from keras import ops
 
-        if fills and self.fluent:
-            nothing = self.network.code(ops.zeros_like(z[:, :self.network.latent]), ops.cast(z[:, 0] * 0, "int32"))
-            return ops.concatenate([z, nothing], axis=0)
-        if fills or not options.fluency:
+        if not options.fluency:
             return z
         latent = self.network.latent
         return ops.concatenate([z, ops.concatenate([ops.zeros_like(z[:, :latent]), z[:, latent:]], axis=1)], axis=0)
 
-    def _logits(self, rows: Any, outputs: Any, known: tuple[Any, Any] | None, fluency: Any, doubled: bool
-                ) -> tuple[Any, Any]:
-        """Logits under z and logits to choose by of some rows.
+    def _logits(self, outputs: Any, rows: Any, fluency: Any) -> tuple[Any, Any]:
+        """Logits under z and logits to choose by of some rows, from the outputs for all that ``_codes`` gave.
 
         Args:
-            outputs: Of the network, for all that ``_codes`` gave.
-            known: What the infiller says of what stands before and behind the place, [batch, hidden] each.
-            fluency: float32 [1].
-            doubled: Whether ``_codes`` gave codes without their z.
+            fluency: float32 [1]; None where no codes without z were asked for.
         """
         from keras import ops
 
-        if doubled:
-            told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
-            logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
-        else:
+        if fluency is None:
             logits = self.network.logits(ops.take(outputs, rows, axis=0))
-        if known is None:
-            return logits, (1 - fluency) * logits + fluency * free if doubled else logits
-        filled = self.infiller.logits(*(ops.take(side, rows, axis=0) for side in known))
-        if doubled:
-            return logits, filled + (1 - fluency) * (logits - free)
-        return logits, (1 - FILLING) * logits + FILLING * filled
+            return logits, logits
+        told, free = (ops.take(half, rows, axis=0) for half in ops.split(outputs, 2, axis=0))
+        logits, free = ops.split(self.network.logits(ops.concatenate([told, free], axis=0)), 2, axis=0)
+        return logits, (1 - fluency) * logits + fluency * free
 
-    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, fills: bool,
-                together: int) -> tuple[Any, Any]:
+    def _sample(self, inputs: dict[str, Any], options: Sampling, led: bool, given: bool, looks: bool, together: int
+                ) -> tuple[Any, Any]:
         """Write a token of each row at every step: first all states go on, then the rows in which a token is to be
         chosen, as many ``together`` as that, have their logits computed, which are most of the work."""
         from keras import ops
 
         z = inputs["z"]
-        codes = self._codes(z, options, fills)
-        doubled = self.fluent if fills else options.fluency > 0
+        codes = self._codes(z, options)
         steps = self.max_length + 1
         places = ops.arange(steps, dtype="int32")
         zeros = ops.zeros_like(z[:, 0])
@@ -182,13 +292,10 @@ class Decoder:
         barred, wanted = inputs["barred"], inputs["wanted"]
         pushed = inputs["push"] * ops.one_hot(wanted, barred.shape[0], dtype="float32")
         end = -1e9 * ops.one_hot(END, barred.shape[0], dtype="float32")
-        writing, infilling = self.network.first_state(codes), self.infiller.first_state(z) if fills else []
-        behind = self.infiller.behind(inputs["template"]) if fills else None
-        parts = len(writing)  # of the state; the others are the infiller's
 
-        def choose(t: Any, rows: Any, outputs: Any, known: tuple[Any, Any] | None, ids: Any) -> tuple[Any, Any]:
+        def choose(t: Any, rows: Any, outputs: Any, ids: Any) -> tuple[Any, Any]:
             """The next token of some rows, and its log p under z."""
-            logits, weighed = self._logits(rows, outputs, known, inputs["fluency"], doubled)
+            logits, weighed = self._logits(outputs, rows, inputs["fluency"] if options.fluency else None)
             weighed = weighed + barred
             if led:
                 own = ops.take(ids, rows, axis=0)
@@ -206,35 +313,31 @@ class Decoder:
             return chosen, said - ops.logsumexp(logits, axis=-1)
 
         def body(t: Any, last: Any, done: Any, total: Any, ids: Any, *state: Any) -> tuple[Any, ...]:
-            known, infilling = None, list(state[parts:])
-            if fills:
-                before, infilling = self.infiller.advance(last, infilling)
-                known = before, ops.take(behind, t, axis=1)
-            last = ops.concatenate([last, last], axis=0) if doubled else last
-            outputs, writing = self.network.advance(last, codes, list(state[:parts]))
-            forced = ops.take(inputs["template"], t, axis=1) if given else integers - 1
-            wait = ops.logical_and(ops.logical_not(done), forced < 0)
+            last = ops.concatenate([last, last], axis=0) if options.fluency else last
+            outputs, state = self.network.advance(last, codes, list(state))
+            own = ops.take(inputs["template"], t, axis=1) if given else integers - 1
+            wait = ops.logical_and(ops.logical_not(done), own < 0)
             count = ops.sum(ops.cast(wait, "int32"))
             groups = ops.reshape(ops.argsort(ops.where(wait, 0, 1)), (-1, together))
 
             def group(number: Any, tokens: Any, nats: Any) -> tuple[Any, ...]:
                 rows = ops.take(groups, number, axis=0)
-                chosen, said = choose(t, rows, outputs, known, ids)
+                chosen, said = choose(t, rows, outputs, ids)
                 rows = rows[:, None]
                 return (number + 1, ops.scatter_update(tokens, rows, chosen), ops.scatter_update(nats, rows, said))
 
             first = (ops.convert_to_tensor(0, dtype="int32"), integers, zeros)
             _, chosen, nats = ops.while_loop(lambda number, *_: number * together < count, group, first)
-            chosen = ops.where(done, PAD, ops.where(wait, chosen, forced))
+            chosen = ops.where(done, PAD, ops.where(wait, chosen, own))
             total = total + ops.where(wait, nats, 0.0)
             ids = ops.where(places[None, :] == t, chosen[:, None], ids)
-            return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *writing, *infilling)
+            return (t + 1, chosen, ops.logical_or(done, chosen == END), total, ids, *state)
 
         def more(t: Any, last: Any, done: Any, *rest: Any) -> Any:
             return ops.logical_and(t < steps, ops.logical_not(ops.all(done)))
 
         first = (ops.convert_to_tensor(0, dtype="int32"), integers + BEGIN, zeros > 0, zeros,
-                 ops.repeat(integers[:, None], steps, axis=1), *writing, *infilling)
+                 ops.repeat(integers[:, None], steps, axis=1), *self.network.first_state(codes))
         result = ops.while_loop(more, body, first)
         return result[4], result[3]
 
