@@ -38,10 +38,10 @@ class At(Writer):
 
     share = 0.0
 
-    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, *, bound: bool = True
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, default: float = 0.0
                  ) -> Sampling:
         """As ``Writer.sampling``, at ``share``."""
-        return super().sampling(sampler, temperature, self.share, bound=bound)
+        return super().sampling(sampler, temperature, self.share)
 
 
 def collect(pipeline: str, root: Path, number: int | None) -> Path:

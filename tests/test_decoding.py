@@ -214,7 +214,7 @@ def test_an_unknown_sampler_is_refused():
 
 
 def test_a_draw_goes_by_weight_across_blocks_and_never_to_nothing():
-    from textvae.decoding import _draw
+    from textvae.decoding.samplers import _draw
 
     rng = np.random.default_rng(0)
     weights = rng.random(300).astype(np.float32) * (rng.random(300) < 0.5)

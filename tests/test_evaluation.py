@@ -91,9 +91,10 @@ class ScriptedWriter:
         self.scored.append(len(sequences))
         return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
 
-    def sampling(self, sampler: str, temperature: float, *, bound: bool) -> Sampling:
-        assert not bound  # nobody asks samples from the prior to say what their z says
-        return Sampling(sampler, temperature, fluency=0.3)
+    unbound = 0.3  # nobody asks samples from the prior to say what their z says
+
+    def sampling(self, sampler: str, temperature: float, *, default: float) -> Sampling:
+        return Sampling(sampler, temperature, fluency=default)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, fluency: float | None = 0.0,
                    label: Any = None) -> list[np.ndarray]:

@@ -132,9 +132,9 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
     writer = Writer.of(tokens, result)
     assert result.settings["latent_dropout"] == 0.3
     assert writer.sampling("nucleus", 0.6).fluency == FLUENCY
-    assert writer.sampling("nucleus", 0.6, bound=False).fluency == result.metrics["fluency"]
+    assert writer.sampling("nucleus", 0.6, default=writer.unbound).fluency == result.metrics["fluency"]
     assert "fluency" not in trained.metrics
-    assert deaf.sampling("nucleus", 0.6, bound=False).fluency == 0
+    assert deaf.sampling("nucleus", 0.6, default=deaf.unbound).fluency == 0
     z = 10 * np.random.default_rng(0).standard_normal((20, writer.latent), np.float32)
     # What it writes without z is the same for every z; with z alone it is not.
     alone, told = ({tuple(ids) for ids in writer.decode_ids(z, seed=1, fluency=share)} for share in (1.0, 0.0))
@@ -157,7 +157,7 @@ def test_samples_take_the_least_fluency_that_makes_them_likely_enough(
     monkeypatch.setattr(KneserNey, "perplexity", lambda *_: np.exp(next(said)))
     found = prior.fluency(result, tokens, seed=1)
     assert found.metrics["fluency"] == share and next(said, None) is None
-    assert Writer.of(tokens, found).sampling("nucleus", 0.6, bound=False).fluency == share
+    assert Writer.of(tokens, found).unbound == share
 
 
 def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():

@@ -87,7 +87,8 @@ def samples(subject: Subject, judge: Judge) -> tuple[Metrics, Rows, np.ndarray]:
 
 def fluency_of(subject: Subject) -> float:
     """The share of what reads well without z that samples take by default, see ``Model.sampling``."""
-    return subject.writer.sampling(SAMPLER, subject.config.temperature, bound=False).fluency
+    writer = subject.writer
+    return writer.sampling(SAMPLER, subject.config.temperature, default=writer.unbound).fluency
 
 
 def _rows(subject: Subject, texts: list[str], nats: np.ndarray) -> Rows:

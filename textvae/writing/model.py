@@ -252,14 +252,14 @@ class Model:
         nats = self._score_samples.run(decoder=arrays["decoder"], target=arrays["target"], code=code)
         return np.asarray(nats, np.float64)
 
-    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, *, bound: bool = True
+    def sampling(self, sampler: str, temperature: float, fluency: float | None = None, default: float = FLUENCY
                  ) -> Sampling:
         """How tokens of new texts are chosen.
 
         Args:
-            fluency: See ``Sampling``; None takes ``FLUENCY`` where the network was trained for it, and else 0.
-            bound: Whether texts are to say what a source says; of samples None takes what they need, see
-                ``textvae.stages.prior.fluency``.
+            fluency: See ``Sampling``.
+            default: What None takes where the network was trained for it, elsewhere 0: ``FLUENCY`` of texts that are to
+                say what their z says, and of others what they need, ``unbound``.
 
         Raises:
             TextvaeError: The network was not, and is asked for some.
@@ -267,8 +267,9 @@ class Model:
         if fluency and not self.fluent:
             raise TextvaeError("this model cannot write without z, so that it has no fluency of its own",
                                "train it with sequence_vae.latent_dropout = 0.1, or leave fluency out")
-        default = 0.0 if not self.fluent else FLUENCY if bound else self.unbound
-        return Sampling(sampler, temperature, fluency=default if fluency is None else fluency)
+        if fluency is None:
+            fluency = default if self.fluent else 0.0
+        return Sampling(sampler, temperature, fluency=fluency)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
                    fluency: float | None = 0.0, label: np.ndarray | None = None) -> list[np.ndarray]:

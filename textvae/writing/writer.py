@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -239,9 +238,8 @@ class Writer(Model):
                                "give -n and --candidates a number from 1")
         regions, steering = self._regions(conditions, seed), conditions.steering(self.tokenizer)
         judged = self.judged_by(conditions)
-        options = self.sampling(sampler, temperature, fluency, bound=False)
-        if fluency is None and (regions or judged):  # what they must say, z says
-            options = replace(options, fluency=min(options.fluency, FLUENCY))
+        needed = min(self.unbound, FLUENCY) if regions or judged else self.unbound  # what they must say, z says
+        options = self.sampling(sampler, temperature, fluency, needed)
         way = self.way(judged)
         rng = np.random.default_rng(child(seed, "sample"))
         around = {name: regions[name] for name in map(_trained, conditions.constraints) if regions[name].kind == "near"}
