@@ -51,6 +51,7 @@ class ScriptedWriter:
     labels: tuple[str, ...] = ()
     exact_kl = True
     max_length = 9
+    unbound = 0.3  # nobody asks samples from the prior to say what their z says
     tokenizer = WORDS
     network = SimpleNamespace(settings={"posterior": "gaussian"})
     latents: dict[bytes, tuple[np.ndarray, np.ndarray]]  # of each sequence, from ``subject``
@@ -90,8 +91,6 @@ class ScriptedWriter:
     def score(self, sequences: list[np.ndarray], z: np.ndarray, label: Any = None) -> np.ndarray:
         self.scored.append(len(sequences))
         return math.log(WORDS.size) * np.array([len(sequence) + 1 for sequence in sequences])
-
-    unbound = 0.3  # nobody asks samples from the prior to say what their z says
 
     def sampling(self, sampler: str, temperature: float, *, default: float) -> Sampling:
         return Sampling(sampler, temperature, fluency=default)
