@@ -5,14 +5,15 @@
 Writes benchmarks/results/augmentation-<pipeline>.json. So many texts of each class are drawn from the training split,
 enlarged, learnt from, and the classifier tested on the test split. The model read all of the training split. It is told
 nothing of the labels when it augments, but one with constraints or labels has learnt from them: the results say so.
+Each draw's scores are kept, and a measurement that was stopped goes on behind the last of them, by the same commit.
 Airline tweets and AG news are trained first, without labels, in half an hour and a quarter of one on two cores:
 
-    textvae run csv --corpus Tweets.csv --set 'sequence_vae.constraints=[]' --set sequence_vae.latent_dropout=0.1
+    textvae run csv --corpus Tweets.csv --set 'sequence_vae.constraints=[]'
     textvae run ag_news.toml --corpus ag_news/test.csv
 
 where ``ag_news.toml`` is what ``textvae show csv --toml`` prints, with ``columns = ["topic", "title", "text"]`` and
-``label_columns = ["topic"]`` of ``[corpus]``, ``max_length = 64`` and ``test = 0.2`` of ``[tokens]``, and 10 epochs, a
-latent dropout of 0.1 and no constraints of ``[sequence_vae]``.
+``label_columns = ["topic"]`` of ``[corpus]``, ``max_length = 64`` and ``test = 0.2`` of ``[tokens]``, and 10 epochs and
+no constraints of ``[sequence_vae]``.
 """
 
 import time
@@ -43,6 +44,7 @@ HELD = 5  # each such real text is held out by the LSTM, with all that was made 
 
 Table = tuple[list[str], list[str]]  # texts, and the label of each
 Made = tuple[list[str], list[str], list[int]]  # the same, with the place of the real text that each is or was made of
+Scores = dict[str, dict[str, float]]  # way -> metric -> what one draw gave
 
 
 def labelled(tokens: Tokens, split: str, key: str) -> Table:
@@ -127,11 +129,16 @@ def scored(predicted: Sequence[str], real: Sequence[str]) -> dict[str, float]:
             "macro_f1": float(f1_score(real, predicted, average="macro"))}
 
 
-def summed(draws: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
+def summed(draws: Sequence[Scores]) -> dict[str, Any]:
     """Way -> metric -> its mean over draws and what it gained on no augmentation, draw by draw."""
     return {way: {name: {"mean": metrics.mean(np.array([own[way][name] for own in draws]), seed=SEED)._asdict(),
                          "gain": metrics.mean(np.array([own[way][name] - own["none"][name] for own in draws]),
                                               seed=SEED)._asdict()} for name in draws[0][way]} for way in draws[0]}
+
+
+def measured(found: dict[str, Any], commit: str) -> list[Scores]:
+    """The draws that one classifier's record holds, where the same commit measured them."""
+    return list(found["scores"]) if found.get("commit") == commit else []
 
 
 def collect(pipeline: str, key: str, root: Path, number: int | None, each: Sequence[int], draws: int, n: int,
@@ -152,21 +159,23 @@ def collect(pipeline: str, key: str, root: Path, number: int | None, each: Seque
         "pipeline": run.pipeline, "run": run.number, "label": key, "classes": sorted(set(real)), "tested": len(texts),
         "n": n, "labels_seen_by_the_model": told, "device": used.describe(), "machine": describe(), "found": {}}
     record["found"] = of_run.kept(f"augmentation-{run.pipeline}", record, but=("found", "device", "machine"))
+    commit = record["machine"]["commit"].removesuffix("-dirty")  # by the file that the first draws wrote
+    path = of_run.written(f"augmentation-{run.pipeline}", record)
     for count in each:
-        done: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in judges_of}
-        for draw in range(draws):
+        own = record["found"].setdefault(str(count), {})
+        done = {name: measured(own.get(name, {}), commit) for name in judges_of}
+        for draw in range(min(map(len, done.values())), draws):
             start = time.monotonic()
             few = drawn(table, count, draw)
             ways = {"none": bare(few), "easy data augmentation": eased(judges, few, n),
                     "textvae": varied(writer, few, n, relabel=False),
                     "textvae, labelled anew": varied(writer, few, n, relabel=True)}
             for name in judges_of:
-                done[name].append({way: scored(able[name](own, few, texts), real) for way, own in ways.items()})
-                print(count, name, draw, {way: round(own["macro_f1"], 3) for way, own in done[name][-1].items()},
+                done[name][draw:] = [{way: scored(able[name](made, few, texts), real) for way, made in ways.items()}]
+                print(count, name, draw, {way: round(made["macro_f1"], 3) for way, made in done[name][-1].items()},
                       f"{time.monotonic() - start:.0f} s each, {draws - draw - 1} to go", flush=True)
-            record["found"].setdefault(str(count), {}).update(
-                {name: {"draws": len(own), **summed(own)} for name, own in done.items()})
-            path = of_run.written(f"augmentation-{run.pipeline}", record)
+                own[name] = {"draws": draw + 1, "commit": commit, "scores": done[name], **summed(done[name])}
+            of_run.written(f"augmentation-{run.pipeline}", record)
     return path
 
 

@@ -196,7 +196,8 @@ def _augmentation(record: dict[str, Any]) -> list[str]:
     rows = [("each class", "classifier", "augmented by", "accuracy", "gained", "macro F1", "gained")]
     rows += [(each, f"{name}, {own['draws']} draws", way,
               *(estimate(own[way][metric][part]) for metric in ("accuracy", "macro_f1") for part in ("mean", "gain")))
-             for each, found in record["found"].items() for name, own in found.items() for way in own if way != "draws"]
+             for each, found in record["found"].items() for name, own in found.items()
+             for way in own if way not in ("draws", "commit", "scores")]
     seen = record["labels_seen_by_the_model"]
     return [f"`{record['pipeline']}`, label `{record['label']}`, {record['n']} texts made of each; "
             f"{record['tested']:,} test texts. Labels that the model learnt from: {', '.join(seen) or 'none'}. "

@@ -262,6 +262,8 @@ def test_augmentation_is_measured_on_texts_that_were_not_learnt_from():
     assert [labels[place] for place in places] == labels
     draws = [{"none": {"accuracy": 0.5}, "more": {"accuracy": 0.5 + gain}} for gain in (0.1, 0.3)]
     assert augmentation.summed(draws)["more"]["accuracy"]["gain"]["value"] == pytest.approx(0.2)
+    assert augmentation.measured({"commit": "a", "scores": draws}, "a") == draws
+    assert augmentation.measured({"commit": "a", "scores": draws}, "b") == augmentation.measured({}, "a") == []
 
 
 def test_what_other_numbers_of_texts_gave_stays_in_the_file(tmp_path, monkeypatch):
