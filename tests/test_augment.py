@@ -72,6 +72,18 @@ def test_variations_that_another_label_fits_better_may_have_that_one():
         augment(Scripted(), ROWS, text="text", relabel=True, seed=1)
 
 
+def test_rows_without_a_label_are_varied_and_teach_nothing():
+    rows = pd.concat([ROWS, pd.DataFrame({"id": ["11", "12"], "mood": ["", None], "text": ["good bad food", None]})],
+                     ignore_index=True)
+    writer = Scripted()
+    done = augment(writer, rows, text="text", label="mood", n=3, relabel=True, seed=1)
+    new = done.frame.iloc[6:]
+    assert new[new[VARIED_FROM] == "5"][["text", "mood"]].to_numpy().tolist() == [
+        ["good bad food 0", ""], ["good bad food 1", ""], ["bad good food 2", ""]]
+    assert set(done.left) == {3, 4, 6} and done.doubtful == 2  # "nan" is no text
+    assert not {"label", "conditions"} & writer.asked[-1].keys()
+
+
 def test_a_model_makes_latents_of_a_text_and_the_mean_of_its_tokens_by_their_rarity():
     writer = networks.writer()
     text = "the cat sat"
@@ -101,6 +113,26 @@ def test_tables_come_back_as_they_were(tmp_path, ending):
     again, left = frames.read(path)
     assert left == []
     pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_table_of_any_types_is_written(tmp_path, ending):
+    given, out = tmp_path / "in.parquet", tmp_path / f"out.{ending}"
+    pd.DataFrame({"text": pd.array(["a", None, "b"], dtype="string"), "n": pd.array([1, None, 3], dtype="Int64"),
+                  "tags": [["x"], [], ["y", "z"]], "when": pd.to_datetime(["2020-01-02", None, "2021-01-01"]),
+                  "share": [0.5, np.nan, 2.0], "ok": pd.array([True, None, False], dtype="boolean")}).to_parquet(given)
+    frames.write(frames.read(given)[0], out)
+    if ending == "csv":
+        assert out.read_text().splitlines() == [
+            "text,n,tags,when,share,ok", "a,1,['x'],2020-01-02 00:00:00,0.5,True", ",,[],,,",
+            "b,3,\"['y', 'z']\",2021-01-01 00:00:00,2.0,False"]
+    elif ending == "jsonl":
+        assert list(map(json.loads, out.read_text().splitlines())) == [
+            {"text": "a", "n": 1, "tags": ["x"], "when": "2020-01-02 00:00:00", "share": 0.5, "ok": True},
+            {"text": None, "n": None, "tags": [], "ok": None},
+            {"text": "b", "n": 3, "tags": ["y", "z"], "when": "2021-01-01 00:00:00", "share": 2.0, "ok": False}]
+    else:
+        pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet(given))
 
 
 def test_cells_that_a_spreadsheet_would_run_are_made_safe(tmp_path):

@@ -37,7 +37,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
 
     TABLE is CSV, JSON Lines or Parquet. All rows stay, then come the variations; the column varied_from says which row
     each was made of. With --label, a variation is only kept where a classifier takes it to have its row's label; it
-    learns the labels from TABLE, by what the model makes of its texts.
+    learns the labels from TABLE, by what the model makes of its texts. Variations of rows without a label have none.
 
     \b
     Example:

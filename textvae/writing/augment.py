@@ -10,6 +10,7 @@ from textvae.errors import InputError
 from textvae.progress import Progress
 from textvae.readers.records import Columns, Ids, to_post
 from textvae.seeds import child
+from textvae.writing import frames
 from textvae.writing.conditions import Conditions
 from textvae.writing.writer import Writer
 
@@ -55,6 +56,8 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
     read many texts without labels (``Model.features``): so it knows what a classifier of the words does not, as in
     co-training (Blum & Mitchell 1998), and what it lets through or labels anew tells that one something.
 
+    A row whose label is empty has none: nothing is learnt from it, and no label is asked of its variations.
+
     Args:
         writer: Whose model writes.
         frame: Rows of text, at least one.
@@ -82,18 +85,18 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
         raise InputError(f"the table has a column {VARIED_FROM!r} already", "give the table as it was")
     if not len(frame):
         raise InputError("the table has no rows", "give it some")
-    read, left = _read(writer, [str(value) for value in frame[text]], text)
-    labels = [str(value) for value in frame[label]] if label else [""] * len(frame)
-    known = [labels[row] for row in read]
-    judge = (FeatureClassifier(writer.features(list(read.values())), known, seed=child(seed, "judge"))
-             if len(set(known)) > 1 else None)
-    spare = 1 if relabel or judge is None else SPARE
+    read, left = _read(writer, list(map(frames.cell, frame[text])), text)
+    labels = list(map(frames.cell, frame[label])) if label else [""] * len(frame)
+    known = {row: labels[row] for row in read if labels[row]}
+    learnt = (FeatureClassifier(writer.features([read[row] for row in known]), list(known.values()),
+                                seed=child(seed, "judge")) if len(set(known.values())) > 1 else None)
     made: dict[int, list[tuple[str, str]]] = {}  # texts, and the label of each
     doubtful = 0
     with (progress or Progress()).task("varying rows", total=len(read)) as advance:
         for value in dict.fromkeys(labels):
             rows = [row for row in read if labels[row] == value]
-            told = _told(writer, label, value)
+            told, judge = (_told(writer, label, value), learnt) if value else ({}, None)
+            spare = 1 if relabel or judge is None else SPARE
             for start in range(0, len(rows), BATCH):
                 some = rows[start:start + BATCH]
                 found = writer.vary_many([read[row] for row in some], n * spare, seed=seed, **told,
@@ -109,8 +112,9 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
     new = frame.iloc[rows].copy()
     new[text] = [own for row in sorted(made) for own, _ in made[row]]
     if relabel:
-        named = dict(zip(labels, frame[label], strict=True))  # as the table has them
-        new[label] = [named[by] for row in sorted(made) for _, by in made[row]]
+        cells = list(frame[label])  # labels as the table has them
+        named = dict(zip(labels, cells, strict=True))
+        new[label] = [cells[row] if by == labels[row] else named[by] for row in sorted(made) for _, by in made[row]]
     whole = pd.concat([frame.assign(**{VARIED_FROM: ""}),
                        new.assign(**{VARIED_FROM: [str(row + 1) for row in rows]})], ignore_index=True)
     return Augmented(whole, n * len(frame), left, doubtful)

@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from textvae.data import Rejected
 from textvae.errors import InputError
@@ -96,8 +98,8 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
         frame.to_parquet(path, index=False)
         return 0
     if suffix in JSON:
-        lines = (json.dumps({name: value for name, value in row.items() if value == value},
-                            ensure_ascii=False, default=str) for row in frame.to_dict("records"))
+        lines = (json.dumps({name: value for name, value in row.items() if value is None or not _missing(value)},
+                            ensure_ascii=False, default=_plain) for row in frame.to_dict("records"))
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return 0
     if suffix not in TABLES:
@@ -107,7 +109,7 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter="," if suffix == ".csv" else "\t", lineterminator="\n")
     for row in ([list(frame.columns)] if header else []) + frame.to_numpy(object).tolist():
-        cells = list(map(_text, row))
+        cells = list(map(cell, row))
         safe = cells if raw else list(_safe(cells))
         changed += sum(one != two for one, two in zip(cells, safe, strict=True))
         writer.writerow(safe)
@@ -115,9 +117,21 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
     return changed
 
 
-def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value)
+def cell(value: Any) -> str:
+    """What a cell of a table says; nothing where there is no value."""
+    return "" if _missing(value) else str(_plain(value))
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def _plain(value: Any) -> Any:
+    """A list of what Parquet gives as an array, numbers of numpy's as Python's, and else what it reads as."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _safe(cells: Iterable[str]) -> Iterable[str]:
-    return (f"'{cell}" if _RUN.match(cell) and not _NUMBER.match(cell) else cell for cell in cells)
+    return (f"'{own}" if _RUN.match(own) and not _NUMBER.match(own) else own for own in cells)
