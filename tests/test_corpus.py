@@ -95,6 +95,9 @@ def test_a_corpus_without_a_text_says_why(tmp_path: Path) -> None:
     write(tmp_path, a_md="", b_md="---\ndraft: true\n---\nText.")
     with pytest.raises(InputError, match=r"2 inputs rejected \(a.md: no text; b.md: draft\)"):
         read(tmp_path)
+    (tmp_path / "head.csv").write_text("text\n")
+    with pytest.raises(InputError, match=r"no text could be read from .*head.csv: it holds none"):
+        read(tmp_path / "head.csv", format="table", text_column="text")
 
 
 def test_the_fingerprint_follows_what_is_read(tmp_path: Path) -> None:

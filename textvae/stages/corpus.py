@@ -60,7 +60,8 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
             advance(posts=len(found))
     if not found:
         reasons = "; ".join(f"{item.source}: {item.reason}" for item in rejected[:3])
-        raise InputError(f"no text could be read from {config.path}: {len(rejected)} inputs rejected ({reasons})",
+        why = f"{len(rejected)} inputs rejected ({reasons})" if rejected else "it holds none"
+        raise InputError(f"no text could be read from {config.path}: {why}",
                          "mend these, or check corpus.format, corpus.encoding and corpus.text_column")
     kept = _distinct(found) if config.duplicates == "drop" else found
     counts = {"files": files, **_metrics(kept, rejected), "duplicates": len(found) - len(kept)}
