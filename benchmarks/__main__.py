@@ -35,6 +35,7 @@ def measured(name: str, quick: bool, out: Path | None, now: bool = False) -> Non
     """Run one benchmark and write its file, a quick one only where ``out`` says."""
     if not (quick or now):
         _wait()
+    os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")  # each turn compiles, as the first ever does
     path = out or (None if quick else RESULTS / f"{name}.json")
     head: dict[str, Any] = {"name": name, "quick": quick, "machine": describe()}
     if head["machine"]["load"][0] > BUSY:

@@ -1,17 +1,21 @@
 """How long commands take that compute nothing or next to nothing, beside Python alone and beside importing keras."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import slower
+from benchmarks.rows import row, slower
 from benchmarks.turns import ROOT, Clock, spread
 
 METHOD = (
     "Seconds from start to exit in turns, each a new process, files in the system's cache; the store holds a finished "
-    "run of `quickstart` with tiny settings.")
+    "run of `quickstart` with tiny settings. On JAX, a command that finds what it needs compiled by one before it, "
+    "beside one that compiles it itself.")
 NOTHING, KERAS = "python -c pass", "python -c 'import keras'"
+AGAIN, ANEW = "textvae vary, kept", "textvae vary, compiling"
 SENTENCE = "The company says it will cut jobs next year."
 # Settings with which the quick start's nine stages take seconds.
 TINY = ("tokens.vocabulary=500", "word_vectors.dim=8", "word_vectors.epochs=1", "embedding_vae.latent=4",
@@ -39,15 +43,20 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
         "textvae runs": _textvae("runs", "quickstart", "--store", store),
         "textvae run": _textvae(*trained),
         "textvae vary": _textvae("vary", "quickstart", SENTENCE, "-n", "5", "--store", store)}
+    on_jax = {"KERAS_BACKEND": "jax", "XDG_CACHE_HOME": str(scratch / "cache"), "JAX_ENABLE_COMPILATION_CACHE": "true"}
+    environments = {AGAIN: on_jax, ANEW: {**on_jax, "JAX_ENABLE_COMPILATION_CACHE": "false"}}
+    if importlib.util.find_spec("jax"):
+        commands |= dict.fromkeys(environments, commands["textvae vary"])
     clock = Clock()
     subprocess.run(commands["textvae run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     trained_in = clock.seconds
-    for command in commands.values():
-        _seconds(command)
+    for name, command in commands.items():
+        _seconds(command, environments.get(name, {}))
     turns: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
-    for _ in range(3 if quick else 15):
+    for _ in range(3 if quick else 7):
         for name, command in commands.items():
-            turns[name].append({"seconds": _seconds(command)})
+            seconds = _seconds(command, environments.get(name, {}))
+            turns[name].append({"seconds": seconds, "per_minute": 60 / seconds})
     measured: dict[str, Any] = {name: spread(own) for name, own in turns.items()}
     rows = [slower(f"`{name}`", measured, ours=name, yardstick=NOTHING, must=0.3, aim=0.3)
             for name in ("textvae --help", "textvae status", "textvae runs")]
@@ -55,6 +64,9 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
                        aim=0.3))
     rows.append(slower("`textvae vary` of one sentence", measured, ours="textvae vary", yardstick=KERAS, must=5.0,
                        aim=0.0))
+    if AGAIN in commands:
+        rows.append(row("`textvae vary` of one sentence, on JAX", "commands/min", measured, number="per_minute",
+                        ours=AGAIN, yardsticks=(ANEW,), must=1.5, aim=2.5))
     return {"method": METHOD, "rows": rows, "measured": measured, "training_seconds": round(trained_in, 1)}
 
 
@@ -63,7 +75,7 @@ def _textvae(*words: str) -> list[str]:
     return [*([str(script)] if script.exists() else [sys.executable, "-m", "textvae"]), *words]
 
 
-def _seconds(command: list[str]) -> float:
+def _seconds(command: list[str], environment: dict[str, str]) -> float:
     clock = Clock()
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env={**os.environ, **environment})
     return clock.seconds

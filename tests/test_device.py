@@ -84,6 +84,38 @@ def test_on_jax_cublas_multiplies_on_a_gpu_unless_the_user_says_otherwise(choice
     assert (done.returncode, done.stdout.strip()) == (0, then), done.stderr
 
 
+COMPILE = """
+import sys
+from textvae import device
+device.use("cpu")
+import jax, keras
+print(jax.config.values["jax_compilation_cache_dir"], keras.ops.sum(keras.ops.tanh(keras.ops.ones(3))))
+"""
+
+
+def test_what_jax_compiled_is_kept_for_the_next_process_unless_the_user_says_where(tmp_path):
+    pytest.importorskip("jax")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+
+    def compiled(**told: str) -> tuple[str, str]:
+        done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, timeout=120,
+                              env={**clean, "KERAS_BACKEND": "jax", "XDG_CACHE_HOME": str(tmp_path / "cache"), **told})
+        assert (done.returncode, done.stderr) == (0, "")
+        where, _, value = done.stdout.strip().rpartition(" ")
+        return where, value
+
+    where, value = compiled()
+    assert Path(where).parent == tmp_path / "cache" / "textvae" and Path(where).stat().st_mode & 0o77 == 0
+    kept = {path: path.read_bytes() for path in Path(where).glob("*-cache")}
+    assert kept
+    next(iter(kept)).write_bytes(b"cut off")
+    assert compiled() == (where, value)
+    assert len(list(Path(where).glob("*-cache"))) == len(kept)  # found again, each by its key
+    assert compiled(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))[0] == str(tmp_path / "own")
+    (tmp_path / "file").touch()
+    assert compiled(XDG_CACHE_HOME=str(tmp_path / "file")) == ("None", value)  # no folder, and no complaint
+
+
 FREED = """
 import json, os
 from pathlib import Path

@@ -2,17 +2,21 @@
 
 import ctypes
 import gc
+import hashlib
 import importlib.util
 import os
 import platform
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from textvae.errors import TextvaeError
 
@@ -24,6 +28,7 @@ LEAVE_TO_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
 # which is dear where the machine is a virtual one. See mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_KEPT, MOST_KEPT = 1 << 30, (1 << 31) - 1  # bytes: of a buffer, and of what is free in all
+MOST_COMPILED = 1 << 30  # bytes of compiled code on disk; what was not used for longest goes first
 SPARED = {"sklearn", "matplotlib"}  # keras takes a second and a half to import them for its wrappers and galleries
 BFLOAT16_SINCE = 8.0  # NVIDIA's compute capability from which there are units for it; older chips imitate it slowly
 
@@ -248,7 +253,28 @@ def _jax(choice: str) -> list[str]:
         os.environ["XLA_FLAGS"] = f"{told} {LEAVE_TO_CUBLAS}".strip()
     if choice == "cpu":
         jax.config.update("jax_platforms", "cpu")  # in case jax was imported before the environment was set
+    if not jax.config.values["jax_compilation_cache_dir"]:
+        _keep_compiled(jax)
     return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
+
+
+def _keep_compiled(jax: Any) -> None:
+    """Have JAX keep on disk what it compiled, for the processes to come: it compiles everything, and most of a short
+    command is that.
+
+    The folder is the user's, and has the processor's instructions in its name, which JAX's keys have not.
+    """
+    instructions = hashlib.sha256(_cpuinfo("flags").encode()).hexdigest()[:8]
+    folder = platformdirs.user_cache_path("textvae") / f"jax-{platform.machine()}-{instructions}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return  # a home that cannot be written to
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", MOST_COMPILED)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    # Of what was cut off while it was written, or found no room, there is nothing to do but to compile it again.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
 
 
 def _torch(choice: str) -> list[str]:
@@ -303,11 +329,16 @@ _CAPABILITIES = {"tensorflow": _tensorflow_capability, "jax": _jax_capability, "
 _PEAKS = {"tensorflow": _tensorflow_peak, "jax": _jax_peak, "torch": _torch_peak}
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(name: str) -> str:
+    """What Linux tells of the first core; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(name))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""
 
 
 def _hint(backend: str) -> str:
