@@ -89,6 +89,7 @@ def test_wrong_usage_exits_with_2(args, said):
     (("run", "missing.toml"), "cannot read the pipeline missing.toml"),
     (("run", "quickstart", "--set", "tokens.vocabluary=5"), "hint: did you mean tokens.vocabulary?"),
     (("run", "quickstart", "--set", "sequence_vae.latent=0"), "sequence_vae.latent must be at least 1, not 0"),
+    (("run", "quickstart", "--set", "sequence_vae.beta=inf"), "sequence_vae.beta must be a finite number, not inf"),
     (("run", "quickstart", "--until", "sequence_vea"), "hint: did you mean sequence_vae?"),
     (("run", "quickstart", "--force", "lattents"), "hint: did you mean latents?"),
     (("run", "quickstart", "--corpus", "nowhere"), "nowhere"),

@@ -33,6 +33,9 @@ def test_what_cannot_be_varied_stays_and_says_why(writer, monkeypatch):
         (long, "it has 19 tokens, and the model was trained on at most 9")]
     with pytest.raises(InputError, match="no sentence of plain prose"):
         rewrite(writer, "# Only a heading\n", share=0.5, seed=1)
+    for share in (-0.1, 1.5, np.nan):
+        with pytest.raises(InputError, match="there is no share"):
+            rewrite(writer, POST, share=share, seed=1)
     # Where nothing that is written will do, the reasons say so.
     read = writer.ids
     monkeypatch.setattr(writer, "write", lambda code, *rest: (

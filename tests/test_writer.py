@@ -295,8 +295,9 @@ def test_texts_lie_where_texts_given_on_the_spot_say(writer):
     apart = writer._apart(1)
     own = writer.sample(3, seed=1, temperature=1.0, conditions=Conditions(near=(TEXTS[1],)))
     assert own and all(one.constraints[f"near {TEXTS[1]!r}"] <= (apart / 2)**2 for one in own)
-    with pytest.raises(TextvaeError, match="there is no distance -1"):
-        Conditions(near=(TEXTS[0],), distance=-1)
+    for distance in (-1, np.nan):
+        with pytest.raises(TextvaeError, match=f"there is no distance {distance:g}"):
+            Conditions(near=(TEXTS[0],), distance=distance)
 
 
 @settings(max_examples=50, derandomize=True, deadline=None)
@@ -305,6 +306,13 @@ def test_latents_are_moved_into_regions_that_meet(rows):
     regions = [Region(np.array(centre, np.float32), "near", 1.0) for centre in ([0, 0], [1, 0])]
     inside = move_inside(regions, np.array(rows, np.float32))
     assert all((((inside - region.centre) ** 2).sum(axis=1) <= 1.02).all() for region in regions)
+
+
+def test_only_latents_are_decoded(writer):
+    assert writer.decode(np.zeros((0, 3)), seed=1) == []
+    for z in (np.zeros((2, 5)), np.zeros(3), np.full((1, 3), np.nan), np.full((1, 3), np.inf)):
+        with pytest.raises(InputError, match=r"no latents of this model.*rows of 3 finite numbers"):
+            writer.decode(z, seed=1)
 
 
 def test_a_blend_lies_between_its_texts_and_an_analogy_beside_its_third(writer, monkeypatch):
@@ -316,7 +324,8 @@ def test_a_blend_lies_between_its_texts_and_an_analogy_beside_its_third(writer, 
     assert seen[0] == pytest.approx(means.mean(axis=0), abs=1e-5)
     assert seen[1] == pytest.approx(0.75 * means[0] + 0.25 * means[1], abs=1e-5)
     assert seen[2] == pytest.approx(means[2] + means[1] - means[0], abs=1e-5)
-    for texts, weights in ((TEXTS[:1], []), (TEXTS, [1, 2]), (TEXTS[:2], [0, 0]), (TEXTS[:2], [2, -1])):
+    for texts, weights in ((TEXTS[:1], []), (TEXTS, [1, 2]), (TEXTS[:2], [0, 0]), (TEXTS[:2], [2, -1]),
+                           (TEXTS[:2], [np.nan, 1]), (TEXTS[:2], [np.inf, 1])):
         with pytest.raises(TextvaeError, match="cannot blend"):
             writer.blend(texts, weights, seed=1)
 

@@ -6,6 +6,7 @@ An unknown or mistyped setting is refused before anything runs, and the right on
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 import types
 from dataclasses import dataclass
@@ -405,6 +406,8 @@ def _value(hint: Any, value: Any, metadata: types.MappingProxyType[str, Any] | d
         value = float(value)
     if type(value) is not hint:
         raise ConfigError(f"{where}: {name} must be {_KINDS[hint]}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {name} must be a finite number, not {value!r}")
     choices, least, most = (metadata.get(key) for key in ("choices", "least", "most"))
     if choices and value not in choices:
         close = difflib.get_close_matches(str(value), choices, n=1)

@@ -1,5 +1,6 @@
 """What every text must meet: words that it has and has not, its length, and where it lies in the latent space."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class Conditions:
     judged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.distance < 0:
+        if not 0 <= self.distance < math.inf:
             raise TextvaeError(f"there is no distance {self.distance:g}", "give a number above 0")
         if self.max_words < 0:
             raise TextvaeError(f"a text cannot have {self.max_words} words at most", "give a number from 1")

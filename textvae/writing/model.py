@@ -69,7 +69,14 @@ class Model:
 
     def decode(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
                label: str | None = None) -> list[str]:
-        """Write a text for each latent, float32 [n, latent]; temperature 0 is greedy."""
+        """Write a text for each latent, float [n, latent]; temperature 0 is greedy.
+
+        Raises:
+            InputError: The latents are not of this shape, or not all finite.
+        """
+        z = np.asarray(z, np.float32)
+        if z.shape[1:] != (self.latent,) or not np.isfinite(z).all():
+            raise InputError("these are no latents of this model", f"give rows of {self.latent} finite numbers")
         return self.texts(self.decode_ids(z, seed=seed, temperature=temperature, sampler=sampler,
                                           label=self.label_places(label, len(z))))
 
@@ -311,7 +318,8 @@ class Model:
             temperature: 0 is greedy.
         """
         weights = list(weights) or [1.0] * len(texts)
-        if len(texts) < 2 or len(weights) != len(texts) or min(weights) < 0 or not sum(weights):
+        able = all(0 <= weight < np.inf for weight in weights) and sum(weights) > 0
+        if len(texts) < 2 or len(weights) != len(texts) or not able:
             raise TextvaeError(f"cannot blend {len(texts)} texts with the weights {', '.join(map(str, weights))}",
                                "give two texts or more, and a weight from 0 for each or none")
         means, _ = self.encode(texts)
@@ -350,10 +358,12 @@ class Model:
     def write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator, steering: Steering = FREE,
               template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
-        parts = []
+        ids: list[np.ndarray] = []
+        nats = [np.zeros(0, np.float32)]
         for i in range(0, len(code), BATCH):
             own = None if template is None or options.sampler == "beam" else template[i:i + BATCH]  # it takes none
-            parts.append(self._decoder.decode(
-                code[i:i + BATCH], options, rng=rng, steering=steering, template=own,
-                ahead=None if own is None or self.pairs is None else self.pairs.ahead(own)))
-        return [ids for part in parts for ids in part[0]], np.concatenate([part[1] for part in parts])
+            part = self._decoder.decode(code[i:i + BATCH], options, rng=rng, steering=steering, template=own,
+                                        ahead=None if own is None or self.pairs is None else self.pairs.ahead(own))
+            ids += part[0]
+            nats.append(part[1])
+        return ids, np.concatenate(nats)

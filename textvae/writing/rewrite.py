@@ -56,8 +56,10 @@ def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: boo
         asked: What else ``Writer.vary_many`` takes.
 
     Raises:
-        InputError: The post's header does not parse, or it has no sentence of prose.
+        InputError: The post's header does not parse, or it has no sentence of prose; no such share.
     """
+    if not 0 <= share <= 1:
+        raise InputError(f"there is no share {share:g}", "give one from 0 to 1")
     found = prose.find(post, markdown=markdown, headings=headings)
     if not found:
         raise InputError("the post has no sentence of plain prose that ends in a full stop",
