@@ -117,7 +117,9 @@ def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:
         known = sorted({label for labels in tokens.post_labels for label in labels})
         raise ConfigError(f"constraint {config.name!r}: no training sequence has {given[0]} "
                           f"{getattr(config, given[0])!r}",
-                          f"labels are: {', '.join(known[:20])}" if config.label and known else "")
+                          (f"labels are: {', '.join(known[:20])}; " if config.label and known else "")
+                          + f"name a {given[0]} of your own corpus, or do without: "
+                            "--set 'sequence_vae.constraints=[]'")
     if config.applies_to == "matching" and not member[train].any():
         raise ConfigError(f"constraint {config.name!r} applies to no training sequence",
                           'its texts are not in the corpus: set applies_to = "all"')
