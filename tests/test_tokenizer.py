@@ -113,6 +113,26 @@ def test_words_detokenise_to_the_text(text: str) -> None:
     assert words.decode(words.encode(text)) == text
 
 
+@pytest.mark.parametrize("text", [
+    "Write to us@example.org today.", "R&D in C++ at 3:30pm.", "See https://example.org/a-b/2015-01-02/ now.",
+    "- spaced - out , and AT&T", "a \" b \" and \"c\"."])
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_words_are_spaced_as_in_the_text_that_they_are_of(text: str, lowercase: bool) -> None:
+    words = tokenizer.train([text], level="word", vocabulary=300, lowercase=lowercase)
+    told = text.lower() if lowercase else text
+    assert words.decode(words.encode(text)) != told == words.decode(words.encode(text), like=text)
+    few = tokenizer.train(["us . in now and c"], level="word", vocabulary=300, lowercase=lowercase)
+    names = [word for word, number in zip(few.spelt(text), few.encode(text), strict=True) if number == UNKNOWN]
+    assert names and few.decode(few.encode(text), names, text) == told
+    assert few.decode(few.encode(text), names[:-1]).count("<unk>") == 1
+
+
+def test_a_pair_that_is_spaced_in_both_ways_follows_the_rule() -> None:
+    words = tokenizer.train(["a / b"], level="word", vocabulary=300)
+    assert words.decode(words.encode("a / b"), like="a / b, a/b") == "a/b"
+    assert words.decode(words.encode("b / a"), like="a / b") == "b/a"
+
+
 @settings(max_examples=50, derandomize=True)
 @given(st.text())
 def test_words_lose_white_space_only(text: str) -> None:

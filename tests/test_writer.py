@@ -308,6 +308,12 @@ def test_latents_are_moved_into_regions_that_meet(rows):
     assert all((((inside - region.centre) ** 2).sum(axis=1) <= 1.02).all() for region in regions)
 
 
+def test_what_a_variation_keeps_is_spaced_as_its_source(writer):
+    texts = [one.text for one in writer.vary("The cat&dog sat : on it.", 8, seed=1, strength=0.1)]
+    assert any("cat&dog" in text for text in texts) and any("sat : on" in text for text in texts), texts
+    assert not any("cat &" in text or "& dog" in text or "sat: on" in text for text in texts), texts
+
+
 def test_only_latents_are_decoded(writer):
     assert writer.decode(np.zeros((0, 3)), seed=1) == []
     for z in (np.zeros((2, 5)), np.zeros(3), np.full((1, 3), np.nan), np.full((1, 3), np.inf)):

@@ -77,8 +77,9 @@ class BPETokenizer:
         """What stands in the text for each of its token ids; no word is unknown."""
         return [self.pieces[number] for number in self.encode(text)]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
+    def decode(self, ids: Iterable[int], names: Iterable[str] = (), like: str = "") -> str:
+        """The text of token ids; padding, begin and end are left out. No word is unknown, and pieces have their spaces:
+        ``names`` and ``like`` are for tokenizers of words."""
         return b"".join([self._bytes[number] for number in ids]).decode("utf-8", "replace")
 
     def to_json(self) -> dict[str, Any]:

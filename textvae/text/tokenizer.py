@@ -29,8 +29,9 @@ class Tokenizer(Protocol):
     def spelt(self, text: str) -> list[str]:
         """What stands in the text for each of its token ids, unknown words as they are written."""
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
+    def decode(self, ids: Iterable[int], names: Iterable[str] = (), like: str = "") -> str:
+        """The text of token ids; padding, begin and end are left out, unknown reads as the next of ``names``, or
+        ``<unk>``. Where ``like`` has the same two words one after the other, it says whether they are spaced."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``load`` turns into an equal tokenizer."""

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from textvae.data import SPECIAL, UNKNOWN
@@ -61,10 +62,25 @@ class WordTokenizer:
         """The token ids of each text."""
         return [self.encode(text) for text in texts]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids; padding, begin and end are left out, unknown reads ``<unk>``."""
-        words = [self.pieces[number] for number in ids if number >= UNKNOWN]
-        return " ".join(words) if self.level == "whitespace" else detokenise(words)
+    def decode(self, ids: Iterable[int], names: Iterable[str] = (), like: str = "") -> str:
+        """The text of token ids; padding, begin and end are left out, unknown reads as the next of ``names``, or
+        ``<unk>``.
+
+        Two words that follow each other in ``like`` as well have a space between them where it has one: its "C++" and
+        "R&D", and its addresses, stay what they are.
+        """
+        left = iter(names)
+        words = [next(left, self.pieces[number]) if number == UNKNOWN else self.pieces[number]
+                 for number in ids if number >= UNKNOWN]
+        return " ".join(words) if self.level == "whitespace" else detokenise(words, self._apart(like))
+
+    def _apart(self, text: str) -> dict[tuple[str, str], bool]:
+        """Of words that follow each other in a text, whether a space stands between them; not of those that it has in
+        both ways."""
+        ways: dict[tuple[str, str], set[bool]] = {}
+        for one, two in pairwise(_TOKEN.finditer(text.lower() if self.lowercase else text)):
+            ways.setdefault((one.group(), two.group()), set()).add(one.end() < two.start())
+        return {pair: own.pop() for pair, own in ways.items() if len(own) == 1}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``textvae.text.tokenizer.load`` takes."""

@@ -119,9 +119,12 @@ class Model:
         means = np.stack([np.average(self._vectors[ids], axis=0, weights=rarity[ids]) for ids in sequences])
         return np.concatenate([self.posterior(sequences)["mean"], means], axis=1, dtype=np.float32)
 
-    def texts(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> list[str]:
-        """The texts of token ids."""
-        return [self.tokenizer.decode([int(token) for token in ids]).strip() for ids in sequences]
+    def texts(self, sequences: Sequence[Sequence[int] | np.ndarray], names: Sequence[Sequence[str]] | None = None,
+              like: Sequence[str] | None = None) -> list[str]:
+        """The texts of token ids, with names of each and a text that it is spaced like, see ``Tokenizer.decode``."""
+        count = len(sequences)
+        return [self.tokenizer.decode([int(token) for token in ids], own, text).strip()
+                for ids, own, text in zip(sequences, names or [()] * count, like or [""] * count, strict=True)]
 
     def label_places(self, label: str | None, count: int) -> np.ndarray:
         """A label as the network takes it, int32 [count]; None stands for no label.

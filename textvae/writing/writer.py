@@ -156,7 +156,7 @@ class Writer(Model):
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             closed = (template[:, -1] == END) & (options.sampler != "beam")  # others may be cut at the greatest length
             latents = self.posterior(sequences)["mean"]
-            written_texts = list(map(_named, self.texts(sequences), names))
+            written_texts = self.texts(sequences, names, [texts[owner] for owner in owners])
             misjudged = self.misjudged(judged, written_texts)
             written[short] += candidates * n
             kept: dict[tuple[int, str], int] = {}
@@ -393,10 +393,3 @@ def _trained(name: str) -> str:
 def _outside(regions: dict[str, Region], latent: np.ndarray) -> list[str]:
     """The regions that a latent lies outside of."""
     return [name for name, region in regions.items() if not region.holds(latent)]
-
-
-def _named(text: str, names: Sequence[str]) -> str:
-    """A text with names in the place of its unknown tokens, in order."""
-    for name in names:
-        text = text.replace(SPECIAL[UNKNOWN], name, 1)
-    return text
