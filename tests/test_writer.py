@@ -314,6 +314,11 @@ def test_what_a_variation_keeps_is_spaced_as_its_source(writer):
     assert not any("cat &" in text or "& dog" in text or "sat: on" in text for text in texts), texts
 
 
+def test_of_few_candidates_as_many_as_are_wanted_are_enough(writer):
+    few = writer.vary_many(TEXTS[:3], 5, seed=1, temperature=1.0, strength=0.5, candidates=4)
+    assert [own.written for own in few] == [5 * 4] * 3 and [len(own) for own in few] == [5] * 3
+
+
 def test_only_latents_are_decoded(writer):
     assert writer.decode(np.zeros((0, 3)), seed=1) == []
     for z in (np.zeros((2, 5)), np.zeros(3), np.full((1, 3), np.nan), np.full((1, 3), np.inf)):

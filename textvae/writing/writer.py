@@ -23,6 +23,7 @@ from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.25, 0.6
 CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see docs/decisions/0017
+FEW = 4  # with so few candidates for each, as many sound ones as are wanted are enough; with more, twice as many
 DRAFTS = 4  # written for each sample wanted: four in ten of single ones have a flaw
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
 WIDEN = 1.3
@@ -136,8 +137,9 @@ class Writer(Model):
         found: list[dict[str, Candidate]] = [{} for _ in texts]
         failed: list[Counter[str]] = [Counter() for _ in texts]
         written = np.zeros(len(texts), int)
+        enough = min(2 * n, max(n, candidates * n // FEW))
         for attempt in range(ROUNDS):
-            short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < 2 * n]
+            short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < enough]
             if not short:
                 break
             rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
