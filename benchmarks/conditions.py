@@ -82,13 +82,14 @@ def met(text: str, conditions: Conditions) -> bool:
     """Whether a text meets conditions on words, by plain search.
 
     Example:
-        >>> met("The food, cold.", Conditions(must=("food",), avoid=("col",), max_words=3))
+        >>> met("The food, cold.", Conditions(must=("Food",), avoid=("col",), max_words=3))
         True
         >>> met("The food, cold.", Conditions(avoid=("cold",)))
         False
     """
     words = plain(text).split()
-    return (all(word in words for word in conditions.must) and not any(word in words for word in conditions.avoid)
+    return (all(plain(word) in words for word in conditions.must)
+            and not any(plain(word) in words for word in conditions.avoid)
             and (not conditions.max_words or len(text.split()) <= conditions.max_words))
 
 

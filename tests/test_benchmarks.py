@@ -245,7 +245,7 @@ def test_conditions_are_drawn_and_looked_for_by_plain_search():
             assert own.must in ((), ("dog",)) and set(own.avoid) <= set(source.split())
             assert not conditions.met(source, own) or own.max_words == 7
     some = conditions.Conditions(must=("dog",), avoid=("cat",), max_words=3)
-    assert conditions.met("Dog, catty!", some)
+    assert conditions.met("Dog, catty!", some) and conditions.met("a dog", conditions.Conditions(must=("Dog",)))
     assert not any(conditions.met(text, some) for text in ("a dogma", "the dog, cat", "a dog sat down"))
 
 
