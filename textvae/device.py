@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from textvae.errors import TextvaeError
 
 CHOICES = ("auto", "cpu", "gpu")
@@ -264,6 +262,8 @@ def _keep_compiled(jax: Any) -> None:
 
     The folder is the user's, and has the processor's instructions in its name, which JAX's keys have not.
     """
+    import platformdirs
+
     instructions = hashlib.sha256(_cpuinfo("flags").encode()).hexdigest()[:8]
     folder = platformdirs.user_cache_path("textvae") / f"jax-{platform.machine()}-{instructions}"
     try:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -72,17 +73,21 @@ class WordTokenizer:
         left = iter(names)
         words = [next(left, self.pieces[number]) if number == UNKNOWN else self.pieces[number]
                  for number in ids if number >= UNKNOWN]
-        return " ".join(words) if self.level == "whitespace" else detokenise(words, self._apart(like))
-
-    def _apart(self, text: str) -> dict[tuple[str, str], bool]:
-        """Of words that follow each other in a text, whether a space stands between them; not of those that it has in
-        both ways."""
-        ways: dict[tuple[str, str], set[bool]] = {}
-        for one, two in pairwise(_TOKEN.finditer(text.lower() if self.lowercase else text)):
-            ways.setdefault((one.group(), two.group()), set()).add(one.end() < two.start())
-        return {pair: own.pop() for pair, own in ways.items() if len(own) == 1}
+        if self.level == "whitespace":
+            return " ".join(words)
+        return detokenise(words, _apart(like.lower() if self.lowercase else like))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``textvae.text.tokenizer.load`` takes."""
         return {"level": self.level, "size": self.size, "lowercase": self.lowercase,
                 "words": list(self.pieces[len(SPECIAL):])}
+
+
+@lru_cache(maxsize=64)  # one source is asked of for each of its candidates
+def _apart(text: str) -> dict[tuple[str, str], bool]:
+    """Of words that follow each other in a text, whether a space stands between them; not of those that it has in both
+    ways."""
+    ways: dict[tuple[str, str], set[bool]] = {}
+    for one, two in pairwise(_TOKEN.finditer(text)):
+        ways.setdefault((one.group(), two.group()), set()).add(one.end() < two.start())
+    return {pair: own.pop() for pair, own in ways.items() if len(own) == 1}
