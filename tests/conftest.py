@@ -1,6 +1,10 @@
 """Fixtures that several test files share: stages that run in no time, a store and posts for them, and a tiny corpus."""
 
+import os
 from pathlib import Path
+
+# Commands are run in this process, and must not choose NumPy for all that comes after them.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import networks
 import pets

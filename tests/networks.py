@@ -1,6 +1,6 @@
 """Tiny networks of every kind with inputs for each; as a script, what saved ones give on the backend that runs.
 
-Usage: python tests/networks.py FOLDER OUT.npz, where FOLDER has a saved TrainedNetwork per kind.
+Usage: python tests/networks.py FOLDER OUT.npz KIND..., where FOLDER has a saved TrainedNetwork per kind.
 """
 
 import sys
@@ -146,6 +146,6 @@ def fitted_prior():
 if __name__ == "__main__":
     from textvae.nn.weights import restore
 
-    saved = {kind: TrainedNetwork.load(Path(sys.argv[1]) / kind) for kind in SETTINGS}
+    saved = {kind: TrainedNetwork.load(Path(sys.argv[1]) / kind) for kind in sys.argv[3:]}
     np.savez(sys.argv[2], **fitted_prior(), **{name: array for one in saved.values()
                              for name, array in outputs(restore(one.kind, one.settings, one.weights)).items()})

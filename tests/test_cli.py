@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textvae.cli import bars, console, highlights, write
-from textvae.errors import InputError
+from textvae.errors import InputError, TextvaeError
 from textvae.planning import STAGES
 from textvae.store import Store
 from textvae.writing.found import Found, Variation
@@ -263,11 +263,28 @@ def test_texts_are_varied_while_they_are_read(monkeypatch, capsys):
             printed.append(capsys.readouterr().out)
             yield f"text {number}\n".encode()
 
-    monkeypatch.setattr(write, "opened", lambda *args: SimpleNamespace(vary=vary, unknown=lambda text: 0))
+    monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(vary=vary, unknown=lambda text: 0))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines()))
     parsed = parses(["vary", "quickstart", "-", "-n", "1"])
     write.vary.invoke(parsed)
     assert printed == ["", "text 0\n  0.00  TEXT 0\n", "text 1\n  0.00  TEXT 1\n"]
+
+
+@pytest.mark.parametrize(("words", "few"), [
+    (["vary", "a"], True), (["vary", *"abcdefgh"], True), (["vary", *"abcdefghi"], False), (["vary", "-"], False),
+    (["vary", "a", "--sampler", "beam"], False), (["vary", "a", "--candidates", "81"], False),
+    (["vary", "--file", "post.txt", "--share", "0.8"], True), (["vary", "--file", "post.txt", "--share", "1"], False),
+    (["vary", "--file", "post.txt", "--sampler", "beam"], False), (["encode", "a"], True), (["encode", "-"], False),
+    (["sample"], True), (["sample", "-n", "101"], False), (["sample", "--sampler", "beam"], False)], ids=str)
+def test_few_texts_are_told_from_many(monkeypatch, tmp_path, words, few):
+    def opened(*args, few):
+        raise TextvaeError(str(few))
+
+    monkeypatch.chdir(tmp_path)
+    Path("post.txt").write_text("The cat sat by the door. " * 30, encoding="utf-8")
+    monkeypatch.setattr(write, "opened", opened)
+    with pytest.raises(TextvaeError, match=str(few)):
+        getattr(write, words[0]).invoke(parses([words[0], "quickstart", *words[1:]]))
 
 
 @pytest.mark.parametrize("out", [True, False])

@@ -70,6 +70,51 @@ def test_another_backend_starts_without_tensorflow_which_can_be_imported_all_the
     assert (done.returncode, done.stdout.split()) == (0, ["False", "float32"]), done.stderr
 
 
+FEW = """
+import os, sys, warnings
+warnings.simplefilter("error")
+from textvae import device
+print(device.use(few=True).backend, device.use("cpu", few=True).backend, "KERAS_BACKEND" in os.environ)
+from textvae import nn
+import keras
+print(keras.config.backend(), "tensorflow" in sys.modules, device.on_gpu())
+try:
+    device.use()
+except device.TextvaeError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
+def test_few_texts_are_left_to_numpy_and_nothing_else_is():
+    clean = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True, timeout=120, env=clean)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["numpy numpy False", "numpy False False",
+                                        "keras runs on NumPy in this process, which is for a few texts alone"]
+    told = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True, timeout=120,
+                          env={**clean, "KERAS_BACKEND": "torch"})
+    assert told.stdout.splitlines()[:2] == ["torch torch True", "torch False False"], "who names a backend gets it"
+
+
+def test_numpy_is_taken_where_it_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(device, "GPUS", (str(tmp_path / "gpu"),))
+    assert device._numpy_will_do("auto", "auto") and device._numpy_will_do("cpu", "float32")
+    assert not device._numpy_will_do("gpu", "auto"), "which must say that there is none"
+    assert not device._numpy_will_do("auto", "bfloat16")
+    (tmp_path / "gpu").touch()
+    assert not device._numpy_will_do("auto", "auto") and device._numpy_will_do("cpu", "auto")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert device._numpy_will_do("auto", "auto")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not device._numpy_will_do("auto", "auto"), "keras' NumPy imports JAX"
+    monkeypatch.undo()
+    import keras
+    assert keras and not device._numpy_will_do("cpu", "auto"), "keras runs on something else here"
+
+
 @pytest.mark.parametrize(("choice", "told", "then"), [
     ("auto", None, device.LEAVE_TO_CUBLAS),
     ("gpu", "--xla_gpu_autotune_level=0", f"--xla_gpu_autotune_level=0 {device.LEAVE_TO_CUBLAS}"),

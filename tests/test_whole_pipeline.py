@@ -273,6 +273,37 @@ def test_vary_as_json(first):
     assert textvae("vary", "models/quickstart", *args[2:]).out == done.out, "a folder of the store is a pipeline too"
 
 
+SEVERAL = """
+import json, sys
+from textvae.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as stop:
+        assert not stop.code, words
+import keras
+print(keras.config.backend(), "tensorflow" in sys.modules)
+"""
+
+
+def test_few_texts_are_written_without_tensorflow_and_are_the_same(first):
+    commands = [["vary", "quickstart", "The cat sleeps.", "A dog sings.", "-n", "2"],
+                ["vary", "quickstart", "--file", "post.md", "--share", "1", "--must", "dog", "--diff"],
+                ["sample", "quickstart", "-n", "3", "--constraint", "cats"],
+                ["complete", "quickstart", "The ___ sleeps.", "-n", "2"],
+                ["interpolate", "quickstart", "The cat sleeps.", "A dog sings."],
+                ["blend", "quickstart", "The cat sleeps.", "A dog sings."],
+                ["analogy", "quickstart", "The cat sleeps.", "A dog sings.", "The dog sleeps."]]
+    clean = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    done = subprocess.run([sys.executable, "-c", SEVERAL, json.dumps(commands)], capture_output=True, text=True,
+                          env=clean)
+    assert done.returncode == 0, done.stderr
+    written, _, told = done.stdout.strip().rpartition("\n")
+    assert told == "numpy False"
+    assert written + "\n" == "".join(textvae(*words).out for words in commands)
+    assert "Warning" not in done.stderr
+
+
 def test_vary_stays_inside_a_constraint(first):
     done = textvae("vary", "quickstart", "A dog sings.", "-n", "2", "--constraint", "cats")
     assert done.code == 0, done.err

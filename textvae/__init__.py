@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "Writer":
+def open(path: str | Path, *, run: int | None = None, device: str = "auto", few: bool = False) -> "Writer":
     """Open a finished run for writing.
 
     Args:
         path: A pipeline's folder in the store, such as ``models/blog``.
         run: A run's number; the current one where None.
         device: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        few: Whether this process will write a few texts and do nothing else with keras: without a GPU it then starts
+            in less than half the time. See ``textvae.device.use``.
 
     Raises:
         TextvaeError: There is no such run, its files are damaged, or the device isn't there.
@@ -40,5 +42,5 @@ def open(path: str | Path, *, run: int | None = None, device: str = "auto") -> "
         tokens, trained = (runs.load(store, stage, chosen.number) for stage in ("tokens", "sequence_vae"))
         # A run that came from elsewhere, or was stopped before its end, may be without.
         latents = runs.load(store, "latents", chosen.number) if "latents" in chosen.stages else None
-    devices.use(device)
+    devices.use(device, few=few)
     return Writer.of(tokens, trained, f"{store.pipeline}/{chosen.number}", latents)

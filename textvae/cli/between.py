@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from textvae.cli import options
-from textvae.cli.given import opened
+from textvae.cli.given import FEW_CANDIDATES, opened
 
 cool = click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0, show_default=True, metavar="T",
                     help="0 takes the likeliest word every time.")
@@ -35,7 +35,7 @@ def interpolate(pipeline: str, a: str, b: str, steps: int, spherical: bool | Non
     """
     from textvae.cli.console import say, say_json
 
-    writer = opened(pipeline, store, run, device)
+    writer = opened(pipeline, store, run, device, few=steps <= FEW_CANDIDATES)
     for step, text in enumerate(writer.interpolate(a, b, steps, spherical=spherical, temperature=temperature,
                                                    seed=seed)):
         if as_json:
@@ -70,7 +70,7 @@ def blend(pipeline: str, text: tuple[str, ...], weights: str, temperature: float
     except ValueError as error:
         raise click.BadParameter(f"{weights!r} is not numbers with commas between them",
                                  param_hint="--weights") from error
-    written = opened(pipeline, store, run, device).blend(text, shares, temperature=temperature, seed=seed)
+    written = opened(pipeline, store, run, device, few=True).blend(text, shares, temperature=temperature, seed=seed)
     if as_json:
         say_json({"texts": list(text), "weights": shares or [1.0] * len(text), "text": written})
     else:
@@ -98,7 +98,7 @@ def analogy(pipeline: str, a: str, b: str, c: str, temperature: float, seed: int
     """
     from textvae.cli.console import say, say_json
 
-    written = opened(pipeline, store, run, device).analogy(a, b, c, temperature=temperature, seed=seed)
+    written = opened(pipeline, store, run, device, few=True).analogy(a, b, c, temperature=temperature, seed=seed)
     if as_json:
         say_json({"a": a, "b": b, "c": c, "text": written})
     else:
@@ -130,7 +130,7 @@ def complete(pipeline: str, text: str, count: int, judged: tuple[str, ...], temp
     from textvae.cli.console import say, say_json, tell
     from textvae.writing.gaps import complete as fill
 
-    writer = opened(pipeline, store, run, device)
+    writer = opened(pipeline, store, run, device, few=True)
     found = fill(writer, text, count, seed=seed, temperature=temperature, judged=judged)
     if len(found) < count:
         tell(f"{len(found)} of the {count} asked for; {found.reason()}; raise --temperature")

@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from textvae.writing.writer import Writer
 
 
-def opened(pipeline: str, store: Path, run: int | None, device: str) -> "Writer":
-    """The writer of a pipeline's run."""
+# Up to here NumPy, which begins at once, is done before TensorFlow, which is faster once it has begun.
+FEW_SOURCES, FEW_SENTENCES, FEW_CANDIDATES = 8, 24, 400
+
+
+def opened(pipeline: str, store: Path, run: int | None, device: str, *, few: bool) -> "Writer":
+    """The writer of a pipeline's run; ``few`` as in ``textvae.open``."""
     import textvae
     from textvae import catalogue
 
-    return textvae.open(catalogue.locate(pipeline, store).folder, run=run, device=device)
+    return textvae.open(catalogue.locate(pipeline, store).folder, run=run, device=device, few=few)
 
 
 def readable(path: Path) -> bytes:

@@ -4,7 +4,7 @@ import difflib
 import html
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,25 +46,29 @@ def read(file: Path) -> tuple[str, bool]:
                          "convert it first, for example with iconv -f latin1 -t utf-8") from error
 
 
-def vary_file(writer: "Writer", file: Path, *, output: Path | None, page: Path | None, diff: bool, lines: bool,
-              **asked: Any) -> None:
+def vary_file(opened: Callable[[bool], "Writer"], file: Path, *, output: Path | None, page: Path | None, diff: bool,
+              lines: bool, share: float, headings: bool, **asked: Any) -> None:
     """Vary a file's sentences and say what was done.
 
     Args:
+        opened: Gives the writer; told whether there are few sentences to vary.
         output: Where the post goes; standard output where None, unless ``diff`` or ``lines`` is printed there.
         page: Where a page that shows the changes goes.
         diff: Print the changes.
         lines: Print the variations as JSON, one a line.
-        asked: What ``textvae.writing.rewrite.rewrite`` takes.
+        share, headings, asked: What ``textvae.writing.rewrite.rewrite`` takes.
     """
     from textvae.cli.bars import watcher
-    from textvae.cli.given import writable
+    from textvae.cli.given import FEW_SENTENCES, writable
+    from textvae.writing import prose
     from textvae.writing.rewrite import rewrite
 
     for path in filter(None, (output, page)):
         writable(path)
     post, markdown = read(file)
-    done = rewrite(writer, post, markdown=markdown, progress=watcher(), **asked)
+    sentences = prose.find(post, markdown=markdown, headings=headings)
+    done = rewrite(opened(share * len(sentences) <= FEW_SENTENCES), post, share=share, markdown=markdown,
+                   headings=headings, progress=watcher(), **asked)
     if output:
         output.write_bytes(done.text.encode("utf-8"))
     if page:

@@ -54,7 +54,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     frame, rejected = frames.read(table, names)
     for row in rejected:
         tell(f"left out: {row.source}: {row.reason}")
-    writer = opened(pipeline, store, run, device)
+    writer = opened(pipeline, store, run, device, few=False)
     done = enlarge(writer, frame, text=text, label=label or "", n=count, relabel=relabel, seed=seed, strength=strength,
                    temperature=temperature, sampler=sampler, candidates=candidates, progress=watcher())
     for number, why in done.left.items():

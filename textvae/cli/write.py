@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textvae.cli import options
-from textvae.cli.given import opened, texts
+from textvae.cli.given import FEW_CANDIDATES, FEW_SOURCES, opened, texts
 
 if TYPE_CHECKING:
     from textvae.writing.conditions import Conditions
@@ -84,11 +84,12 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
                              "fluency": fluency, "candidates": candidates, "label": label,
                              "conditions": _conditions(**given)}
-    writer = opened(pipeline, store, run, device)
+    quick = sampler != "beam" and count * candidates <= FEW_CANDIDATES
     if file:
-        vary_file(writer, file, output=output, page=page, diff=diff, lines=as_json, share=share, headings=headings,
-                  **asked)
+        vary_file(lambda few: opened(pipeline, store, run, device, few=few and quick), file, output=output, page=page,
+                  diff=diff, lines=as_json, share=share, headings=headings, **asked)
         return
+    writer = opened(pipeline, store, run, device, few=quick and "-" not in text and len(text) <= FEW_SOURCES)
     done = left = 0
     start = time.monotonic()
     with (beside_results() if "-" in text else Progress()).task("varying texts") as advance:
@@ -164,7 +165,8 @@ def sample(pipeline: str, count: int, candidates: int, temperature: float, sampl
     from textvae.cli.console import say, say_json, tell
 
     conditions = _conditions(**given)
-    found = opened(pipeline, store, run, device).sample(
+    few = sampler != "beam" and count * candidates <= FEW_CANDIDATES
+    found = opened(pipeline, store, run, device, few=few).sample(
         count, seed=seed, temperature=temperature, sampler=sampler, fluency=fluency, candidates=candidates, label=label,
         conditions=conditions)
     if len(found) < count:
@@ -196,7 +198,7 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """
     from textvae.cli.console import say_json
 
-    writer = opened(pipeline, store, run, device)
+    writer = opened(pipeline, store, run, device, few="-" not in text)
     sources = list(texts(text))
     means, log_vars = writer.encode(sources)
     for source, mean, log_var in zip(sources, means, log_vars, strict=True):

@@ -27,11 +27,11 @@ class Network(keras.Model):
 
     @property
     def takes_xla(self) -> bool:
-        """Whether XLA can compile it: not on PyTorch, and not where cuDNN runs its recurrent layers on TensorFlow.
+        """Whether XLA can compile it: on TensorFlow, but where cuDNN runs its recurrent layers, and on JAX.
 
         keras' own ``jit_compile="auto"`` leaves XLA out on every CPU, where it pays as well.
         """
-        return keras.config.backend() != "torch" and all(layer.supports_jit for layer in self.layers)
+        return keras.config.backend() in ("tensorflow", "jax") and all(layer.supports_jit for layer in self.layers)
 
     def xla(self, wanted: bool) -> bool:
         """What keras' ``jit_compile`` must be: whether XLA is wanted and can; JAX always takes it, having no other.

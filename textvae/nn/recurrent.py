@@ -84,7 +84,7 @@ class GRU(layers.GRU):
 
 def _cudnn(weight_drop: float) -> bool:
     # JAX's cuDNN knows no bfloat16, and took three times as long as this loop: benchmarks/recurrent.py.
-    return not weight_drop and keras.config.backend() != "jax"
+    return not weight_drop and keras.config.backend() in ("tensorflow", "torch")
 
 
 def input_bias(layer: Any) -> Any:
