@@ -66,7 +66,8 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
                        aim=0.0))
     rows += [row(f"`textvae vary` of one sentence{where}", "commands/min", measured, number="per_minute", ours=ours,
                  yardsticks=(yardstick,), must=1.5, aim=2.5)
-             for where, ours, yardstick in ((", beside TensorFlow", "textvae vary", TENSORFLOW), (", on JAX", AGAIN, ANEW))]
+             for where, ours, yardstick in ((", beside TensorFlow", "textvae vary", TENSORFLOW),
+                                            (", on JAX", AGAIN, ANEW))]
     return {"method": METHOD, "rows": rows, "measured": measured, "training_seconds": round(trained_in, 1)}
 
 
