@@ -188,8 +188,8 @@ def one_text(folder: str, *, hidden: int, texts: int, length: int) -> Iterator[F
         yield {"sequences_per_second": 5 * len(sequences) / write(seed)}
 
 
-def vary(folder: str, *, hidden: int, texts: int, length: int) -> Iterator[Facts]:
-    """``Writer.vary_many`` with one text and n=5, text after text; texts end by themselves here, at ``length`` at most.
+def vary(folder: str, *, hidden: int, texts: int, length: int, together: int = 1) -> Iterator[Facts]:
+    """``Writer.vary_many`` with n=5 and so many texts together; they end by themselves here, at ``length`` at most.
 
     Yields:
         ``sequences_per_second``: candidates written; ``kept_per_second``: variations returned; ``tokens_per_second``:
@@ -220,7 +220,8 @@ def vary(folder: str, *, hidden: int, texts: int, length: int) -> Iterator[Facts
     def write(seed: int) -> Facts:
         counts.update(written=0, tokens=0)
         clock = Clock()
-        kept = sum(len(writer.vary_many([source], 5, seed=seed)[0]) for source in sources)
+        kept = sum(len(found) for start in range(0, texts, together)
+                   for found in writer.vary_many(sources[start:start + together], 5, seed=seed))
         seconds = clock.seconds
         return {"sequences_per_second": counts["written"] / seconds, "kept_per_second": kept / seconds,
                 "tokens_per_second": counts["tokens"] / seconds}

@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks import corpora
 from benchmarks.rows import row
 from benchmarks.turns import Subject, measure
+from textvae.cli.write import TOGETHER
 from textvae.writing.writer import CANDIDATES
 
 METHOD = (
@@ -13,8 +14,9 @@ METHOD = (
     "nucleus 0.9 at temperature 1. One batch: 1,000 latents. One text at a time: encode a PTB test sentence and write "
     "five latents near it, textvae in one call, PyTorch one by one. `vary -n 5` is `Writer.vary_many` on one sentence "
     f"with models loaded: it writes {5 * CANDIDATES} candidates or more, encodes them again and keeps five; here "
-    "sequences end by themselves, at 50 tokens at the latest.")
-OURS, VARY, TORCH = "textvae", "textvae vary", "PyTorch loop"
+    f"sequences end by themselves, at 50 tokens at the latest. `vary -` takes {TOGETHER} texts together where they are "
+    "there.")
+OURS, VARY, MANY, TORCH = "textvae", "textvae vary", "textvae vary -", "PyTorch loop"
 LENGTH = 50
 
 
@@ -29,8 +31,9 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
     many = {"folder": folder, "hidden": 256, "count": 200 if quick else 1000, "length": LENGTH}
     batch = measure([Subject(OURS, "benchmarks.ours:sampling", many),
                      Subject(TORCH, "benchmarks.yardsticks:sampling", many)], repeats)
-    few = {"folder": folder, "hidden": 256, "texts": 4 if quick else 10, "length": LENGTH}
+    few = {"folder": folder, "hidden": 256, "texts": 4 if quick else 2 * TOGETHER, "length": LENGTH}
     single = measure([Subject(OURS, "benchmarks.ours:one_text", few), Subject(VARY, "benchmarks.ours:vary", few),
+                      Subject(MANY, "benchmarks.ours:vary", {**few, "together": TOGETHER}),
                       Subject(TORCH, "benchmarks.yardsticks:one_text", few)], repeats)
     asked: dict[str, Any] = {"yardsticks": (TORCH,), "must": 10, "aim": 30}
     single[TORCH]["kept_per_second"] = single[TORCH]["sequences_per_second"]  # it keeps all that it writes
@@ -42,5 +45,7 @@ def run(scratch: Path, quick: bool) -> dict[str, Any]:
         row("one text at a time, `vary -n 5`, sequences written", "sequences/s", single, number=rate, ours=VARY,
             **asked),
         row("one text at a time, `vary -n 5`, variations kept", "variations/s", single, number="kept_per_second",
-            ours=VARY, **asked)]
+            ours=VARY, **asked),
+        row(f"`vary -`, {TOGETHER} texts together, variations kept", "variations/s", single, number="kept_per_second",
+            ours=MANY, yardsticks=(VARY,), must=1, aim=1.5)]
     return {"method": METHOD, "rows": rows, "measured": {"one batch": batch, "one text at a time": single}}

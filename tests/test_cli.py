@@ -249,25 +249,32 @@ def test_every_stage_has_highlights():
 
 def test_texts_come_from_arguments_and_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffone\r\n\n  two \n".encode())))
-    assert list(write.texts(("zero", "-"))) == ["zero", "one", "two"]
+    assert list(write.texts(("zero", "and", "-", "last"))) == [["zero", "and"], ["one", "two"], ["last"]]
+    parts = iter((b"whole\nbeg", b"un\n \nto", b" the end", b""))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda most: next(parts))))
+    assert list(write.texts(("-",))) == [["whole"], ["begun"], ["to the end"]]
 
 
-def test_texts_are_varied_while_they_are_read(monkeypatch, capsys):
-    def vary(text, n, **asked):
-        return Found([Variation(text, text.upper(), 0.0, -1.0, {}, 1, "")] * n)
+def test_texts_are_varied_while_they_are_read_and_those_that_are_there_together(monkeypatch, capsys):
+    asked, printed = [], []
+    parts = iter(("text 0\n", "text 1\n", "".join(f"text {number}\n" for number in range(2, 12)), ""))
 
-    printed = []
+    def vary_many(texts, n, **more):
+        asked.append(len(texts))
+        return [Found([Variation(text, text.upper(), 0.0, -1.0, {}, 1, "")] * n) for text in texts]
 
-    def lines():
-        for number in range(3):
-            printed.append(capsys.readouterr().out)
-            yield f"text {number}\n".encode()
+    def read1(most):
+        printed.append(capsys.readouterr().out)
+        return next(parts).encode()
 
-    monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(vary=vary, unknown=lambda text: 0))
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=lines()))
+    monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(
+        vary_many=vary_many, unknown=lambda text: 0, ids=lambda texts: None))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=read1)))
     parsed = parses(["vary", "quickstart", "-", "-n", "1"])
     write.vary.invoke(parsed)
-    assert printed == ["", "text 0\n  0.00  TEXT 0\n", "text 1\n  0.00  TEXT 1\n"]
+    assert printed[:3] == ["", "text 0\n  0.00  TEXT 0\n", "text 1\n  0.00  TEXT 1\n"]
+    assert [line for line in printed[3].splitlines() if line[0] == "t"] == [f"text {number}" for number in range(2, 12)]
+    assert asked == [1, 1, write.TOGETHER, 10 - write.TOGETHER]
 
 
 @pytest.mark.parametrize(("words", "few"), [
@@ -309,8 +316,10 @@ def test_results_stay_on_standard_output_while_a_bar_is_drawn():
                                             (b" \n", "no text")])
 def test_texts_that_cannot_be_read(monkeypatch, read, said):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(read)))
+    come = []
     with pytest.raises(InputError, match=said):
-        list(write.texts(("-",)))
+        come += write.texts(("-",))
+    assert come == ([["fine"]] if b"fine" in read else [])
 
 
 def test_a_store_elsewhere():

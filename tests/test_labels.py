@@ -122,7 +122,7 @@ def test_a_source_without_the_label_is_opened_where_it_speaks_against_it(writer,
     codes, kept = {}, {}
     for label in ("", "mood=good", "mood=bad"):
         seen.clear()
-        writer.vary(BAD[0], 5, seed=1, conditions=Conditions(judged=(label,) if label else ()))
+        writer.vary(BAD[0], 60, seed=1, conditions=Conditions(judged=(label,) if label else ()))
         codes[label], template = seen[0]
         kept[label] = (template[template[:, -1] >= 0] == bad).any(axis=1).mean()
     moved = codes["mood=good"] - codes[""]

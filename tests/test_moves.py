@@ -101,12 +101,12 @@ def test_latents_go_over_from_one_to_the_other(family):
     rng = np.random.default_rng(1)
     q = writer.posterior(writer.ids(["the cat sat on the mat"] * 4000))
     z, other = writer.draw(q, rng), writer.prior(4000, rng)
-    assert writer.mixed(z, other, 0.0) == pytest.approx(z, abs=1e-5)
-    assert writer.mixed(z, other, 1.0) == pytest.approx(other, abs=1e-5)
-    between = writer.mixed(z, other, 0.6)
+    assert writer.mixed(z, other, 0.0, rng) == pytest.approx(z, abs=1e-5)
+    assert writer.mixed(z, other, 1.0, rng) == pytest.approx(other, abs=1e-5)
+    between = writer.mixed(z, other, 0.6, rng)
     if not family:
         one, two = other[:2000], other[2000:]
-        assert writer.mixed(one, two, 0.6).std(axis=0) == pytest.approx(1.0, abs=0.1)
+        assert writer.mixed(one, two, 0.6, rng).std(axis=0) == pytest.approx(1.0, abs=0.1)
     elif family["posterior"] == "vmf":
         assert np.linalg.norm(between, axis=1) == pytest.approx(1.0, abs=1e-4)
     else:

@@ -101,6 +101,19 @@ def test_no_sources_have_no_variations(writer):
     assert writer.vary_many([], 2, seed=1) == []
 
 
+@pytest.mark.parametrize("more", [{}, {"posterior": "categorical", "categories": 4}, {"latent_dropout": 0.3}], ids=str)
+def test_what_is_written_of_a_text_does_not_depend_on_the_others(more):
+    writer = networks.writer(**more)
+    writer.latents = writer.prior(40, np.random.default_rng(1))
+    asked = {"seed": 1, "temperature": 1.0, "strength": 0.6, "candidates": 7, "conditions": Conditions(must=("dog",))}
+    together = writer.vary_many([*TEXTS, TEXTS[0]], 5, **asked)
+    for text, found in zip([*TEXTS, TEXTS[0]], together, strict=True):
+        alone = writer.vary(text, 5, **asked)
+        assert [own.text for own in alone] == [own.text for own in found]
+        assert (alone.written, alone.failed) == (found.written, found.failed)
+    assert together[0] and len({tuple(own.text for own in found) for found in together}) > 1
+
+
 def test_many_sources_keep_their_order(writer):
     found = writer.vary_many(TEXTS, 2, seed=1, temperature=1.0)
     assert [[row.source for row in rows] for rows in found] == [[text] * 2 for text in TEXTS]

@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
     Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=2, shared=True),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=12),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=13),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and

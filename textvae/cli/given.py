@@ -1,9 +1,10 @@
 """What commands that write texts are given: a run to open, texts, files."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textvae.writing.writer import Writer
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 # Up to here NumPy, which begins at once, is done before TensorFlow, which is faster once it has begun.
 FEW_SOURCES, FEW_SENTENCES, FEW_CANDIDATES = 8, 24, 400
+READ = 1 << 16  # bytes of standard input that are taken at once, where there are as many
 
 
 def opened(pipeline: str, store: Path, run: int | None, device: str, *, few: bool) -> "Writer":
@@ -47,8 +49,11 @@ def writable(path: Path) -> None:
         raise InputError(f"there is no folder {path.parent} for {path.name}", "make it first")
 
 
-def texts(given: tuple[str, ...]) -> Iterable[str]:
+def texts(given: tuple[str, ...]) -> Iterator[list[str]]:
     """Yield the texts as given, with - replaced by the lines of standard input that hold more than white space.
+
+    Those come together that are there together: of standard input the lines that came while others were worked on, so
+    that nobody who writes one line and waits for its answer waits for ever.
 
     Raises:
         InputError: All of it is empty, or standard input is not UTF-8.
@@ -56,21 +61,30 @@ def texts(given: tuple[str, ...]) -> Iterable[str]:
     from textvae.errors import InputError
 
     none = True
-    for item in given:
-        for text in _lines() if item == "-" else (item,):
-            if text.strip():
+    for dash, items in groupby(given, key="-".__eq__):
+        for some in _lines() if dash else (list(items),):
+            if able := [text.strip() for text in some if text.strip()]:
                 none = False
-                yield text.strip()
+                yield able
     if none:
         raise InputError("there is no text: all that was given is empty", "give a text, or one per line with -")
 
 
-def _lines() -> Iterable[str]:
+def _lines() -> Iterator[list[str]]:
     from textvae.errors import InputError
 
-    for row, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8-sig" if row == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}",
-                             "convert it first, for example with iconv -f latin1 -t utf-8") from error
+    stdin: Any = sys.stdin.buffer  # a BufferedReader, whose read1 waits for no more than there is
+    row, begun, some = 0, b"", b"-"
+    while some:
+        some = stdin.read1(READ)
+        *whole, begun = (begun + some).split(b"\n") if some else (begun, b"")
+        lines = []
+        for line in whole:
+            row += 1
+            try:
+                lines.append(line.decode("utf-8-sig" if row == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                yield lines
+                raise InputError(f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}",
+                                 "convert it first, for example with iconv -f latin1 -t utf-8") from error
+        yield lines

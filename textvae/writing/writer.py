@@ -8,7 +8,7 @@ import numpy as np
 
 from textvae.constraints import Region, move_inside
 from textvae.data import SPECIAL, UNKNOWN, Latents, Tokens, TrainedNetwork
-from textvae.decoding import END, Sampling
+from textvae.decoding import END, Sampling, Streams
 from textvae.errors import TextvaeError
 from textvae.seeds import child
 from textvae.text.lexicon import Lexicon, folded, negations
@@ -106,7 +106,7 @@ class Writer(Model):
         Args:
             texts: The sources.
             n: Variations of each; fewer come back where the model can't find as many.
-            seed: The same seed writes the same.
+            seed: The same seed writes the same of a text, whatever other texts are given with it.
             strength: How far to go: 0 reconstructs, at 0.5 latents are drawn from the posterior, at 1 from the prior.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
@@ -142,19 +142,20 @@ class Writer(Model):
             short = [i for i in range(len(texts)) if sum(not one.flaws for one in found[i].values()) < enough]
             if not short:
                 break
-            rng = np.random.default_rng(child(seed, f"vary-{attempt}"))
+            seeds = [child(seed, f"vary-{attempt}: {texts[i].strip()}") for i in short]
+            rng = Streams(seeds, candidates * n)
             owners = np.repeat(short, candidates * n)
             spread, share = moves.reach(strength, attempt, WIDEN)
             places = self.label_places(label, len(owners))
             z = self.draw({name: values[owners] for name, values in q.items()}, rng, spread)
-            z = self.mixed(z, self.prior(len(z), rng, places), share) if share else z
+            z = self.mixed(z, self.prior(len(z), rng, places), share, rng) if share else z
             if near is not None:
                 z = self._stepped(z, near[owners], strength, rng)
             z = z + moves.stride(attempt) * ways[owners]
             z = move_inside((region.deeper(attempt) for region in regions.values()), z)
             template, names = self._templates([sources[owner] for owner in owners], strength, rng, steering.barred)
             for phrase in phrases:
-                template = np.stack([moves.placed(row, phrase, rng) for row in template])
+                template = np.stack([moves.placed(row, phrase, rng.of(number)) for number, row in enumerate(template)])
             sequences, _ = self.write(self.code(z, places), options, rng, steering.harder(attempt), template)
             closed = (template[:, -1] == END) & (options.sampler != "beam")  # others may be cut at the greatest length
             latents = self.posterior(sequences)["mean"]
@@ -191,20 +192,20 @@ class Writer(Model):
         flaws = self.flaws(text, source.text) + (0 if free else abs(negations(text) - negations(source.text)))
         return ranking.candidate(text, ids, nats, plain, latent, flaws, source.ids, before, self.pairs)
 
-    def _templates(self, owners: Sequence[moves.Source], strength: float, rng: np.random.Generator,
-                   never: Collection[int]) -> tuple[np.ndarray, list[list[str]]]:
-        """One in ``FREELY`` blank, the others with about this share of their owner's words open.
+    def _templates(self, owners: Sequence[moves.Source], strength: float, rng: Streams, never: Collection[int]
+                   ) -> tuple[np.ndarray, list[list[str]]]:
+        """One in ``FREELY`` of each owner blank, the others with about this share of their owner's words open.
 
         Returns:
             int32 [owners, longest + 1], and of each the words that are given but unknown, in order.
         """
-        shares = strength * rng.uniform(0.5, 1.5, len(owners))
+        shares = strength * (0.5 + rng.random([len(owners)]))
         nothing: tuple[np.ndarray, list[str]] = moves.blank(self.max_length), []
-        rows = [owner.template(share, self.max_length, rng, never) if number % FREELY else nothing
+        rows = [owner.template(share, self.max_length, rng.of(number), never) if number % rng.each % FREELY else nothing
                 for number, (owner, share) in enumerate(zip(owners, shares, strict=True))]
         return np.stack([row for row, _ in rows]), [names for _, names in rows]
 
-    def _stepped(self, z: np.ndarray, near: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    def _stepped(self, z: np.ndarray, near: np.ndarray, strength: float, rng: Streams) -> np.ndarray:
         """Latents of which one in ``TOWARD`` has gone some way to one of its source's neighbours.
 
         Args:
@@ -212,10 +213,10 @@ class Writer(Model):
             near: float32 [n, neighbours, latent].
             strength: The longest way: half of it at 0.25, all of it from 0.5.
         """
-        goals = near[np.arange(len(z)), rng.integers(near.shape[1], size=len(z))]
-        shares = rng.random(len(z)) * moves.reach(strength, 0, WIDEN)[0]
-        steps = np.arange(len(z)) // FREELY % TOWARD == 0
-        return self.toward(z, goals, np.where(steps, shares, 0.0))
+        goals = near[np.arange(len(z)), rng.integers(near.shape[1], len(z))]
+        shares = rng.random([len(z)]) * moves.reach(strength, 0, WIDEN)[0]
+        steps = np.arange(len(z)) % rng.each // FREELY % TOWARD == 0
+        return self.toward(z, goals, np.where(steps, shares, 0.0), rng)
 
     def _best(self, source: str, centre: np.ndarray, found: list[Candidate], n: int, seed: int,
               regions: dict[str, Region], strength: float) -> list[Variation]:
