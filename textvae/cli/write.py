@@ -11,7 +11,7 @@ import click
 from textvae.cli import options
 from textvae.cli.given import FEW_CANDIDATES, FEW_SOURCES, opened, texts
 
-TOGETHER = 8  # texts that are varied at once: more are no faster on two cores, and keep their reader waiting
+TOGETHER = 8  # texts that are varied at once: more are no faster on two cores
 
 if TYPE_CHECKING:
     from textvae.writing.conditions import Conditions
