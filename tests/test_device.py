@@ -78,6 +78,8 @@ print(device.use(few=True).backend, device.use("cpu", few=True).backend, "KERAS_
 from textvae import nn
 import keras
 print(keras.config.backend(), "tensorflow" in sys.modules, device.on_gpu())
+import threadpoolctl
+print(*{pool["num_threads"] for pool in threadpoolctl.threadpool_info()})
 try:
     device.use()
 except device.TextvaeError as error:
@@ -90,7 +92,7 @@ def test_few_texts_are_left_to_numpy_and_nothing_else_is():
     clean = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     done = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True, timeout=120, env=clean)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["numpy numpy False", "numpy False False",
+    assert done.stdout.splitlines() == ["numpy numpy False", "numpy False False", "1",
                                         "keras runs on NumPy in this process, which is for a few texts alone"]
     told = subprocess.run([sys.executable, "-c", FEW], capture_output=True, text=True, timeout=120,
                           env={**clean, "KERAS_BACKEND": "torch"})

@@ -301,7 +301,11 @@ def _numpy(few: bool) -> list[str]:
     if not few:
         raise TextvaeError("keras runs on NumPy in this process, which is for a few texts alone",
                            "do this in another process; keras.json must not name numpy")
+    import threadpoolctl
+
     os.environ.pop("KERAS_BACKEND", None)  # no process that this one starts shall take it
+    # Threads of its BLAS wait for one another by working: beside a training, that takes three times as long as one.
+    threadpoolctl.threadpool_limits(1)
     warnings.filterwarnings("ignore", "`custom_gradient` for the numpy backend", UserWarning)
     return []
 
