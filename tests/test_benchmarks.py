@@ -209,7 +209,7 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
         assert own == tables(own), f"{path} is stale: python -m benchmarks table"
     training, varied = (path.read_text(encoding="utf-8") for path in (page.TRAINING, page.VARIATIONS))
     assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 3 and "n-gram refill" in varied
-    assert training.count(page.END) == 3
+    assert training.count(page.END) == 4
     assert training.count(page.BEGIN) == training.count(page.BEGIN_PRIORS) == training.count(page.BEGIN_FLUENCY) == 1
     assert "| IW-NLL" in training
     for path in RESULTS.glob("*.json"):
