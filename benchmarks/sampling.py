@@ -6,8 +6,7 @@ from typing import Any
 from benchmarks import corpora
 from benchmarks.rows import row
 from benchmarks.turns import Subject, measure
-from textvae.cli.write import TOGETHER
-from textvae.writing.writer import CANDIDATES
+from textvae.writing.writer import CANDIDATES, TOGETHER
 
 METHOD = (
     "Sequences of exactly 50 tokens from untrained networks (hidden 256, vocabulary 10,000) whose end is barred, "

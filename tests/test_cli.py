@@ -21,6 +21,7 @@ from textvae.errors import InputError, TextvaeError
 from textvae.planning import STAGES
 from textvae.store import Store
 from textvae.writing.found import Found, Variation
+from textvae.writing.writer import TOGETHER
 
 SHELL = (sys.executable, "-m", "textvae")
 
@@ -274,7 +275,7 @@ def test_texts_are_varied_while_they_are_read_and_those_that_are_there_together(
     write.vary.invoke(parsed)
     assert printed[:3] == ["", "text 0\n  0.00  TEXT 0\n", "text 1\n  0.00  TEXT 1\n"]
     assert [line for line in printed[3].splitlines() if line[0] == "t"] == [f"text {number}" for number in range(2, 12)]
-    assert asked == [1, 1, write.TOGETHER, 10 - write.TOGETHER]
+    assert asked == [1, 1, TOGETHER, 10 - TOGETHER]
 
 
 @pytest.mark.parametrize(("words", "few"), [

@@ -177,9 +177,13 @@ def _numpy_will_do(choice: str, precision: str) -> bool:
     """Whether NumPy can compute in this process: keras has not started, no GPU is to be used, and JAX is installed,
     parts of which keras' NumPy takes.
     """
-    hidden = choice == "cpu" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    gpu = choice == "gpu" or (not hidden and any(Path(path).exists() for path in GPUS))
+    gpu = choice == "gpu" or (choice == "auto" and not _hidden() and any(Path(path).exists() for path in GPUS))
     return not gpu and precision != "bfloat16" and "keras" not in sys.modules and bool(importlib.util.find_spec("jax"))
+
+
+def _hidden() -> bool:
+    """Whether the user, or ``use("cpu")``, hid all GPUs."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def _policy(kind: str, name: str, backend: str, precision: str) -> str:
@@ -375,7 +379,7 @@ def _cpuinfo(name: str) -> str:
 
 
 def _hint(backend: str) -> str:
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "") in ("-1", "") and "CUDA_VISIBLE_DEVICES" in os.environ:
+    if _hidden():
         return f"CUDA_VISIBLE_DEVICES={os.environ['CUDA_VISIBLE_DEVICES']!r} hides all GPUs; unset it"
     extra = "textvae[gpu]" if backend == "tensorflow" else f"{backend} with CUDA"
     return f"install {extra} and the NVIDIA driver, or take --device auto"

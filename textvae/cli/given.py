@@ -23,6 +23,11 @@ def opened(pipeline: str, store: Path, run: int | None, device: str, *, few: boo
     return textvae.open(catalogue.locate(pipeline, store).folder, run=run, device=device, few=few)
 
 
+def few(candidates: int, sampler: str) -> bool:
+    """Whether NumPy writes so many candidates as soon; beam search sorts, which it is slow at."""
+    return sampler != "beam" and candidates <= FEW_CANDIDATES
+
+
 def readable(path: Path) -> bytes:
     """The bytes of a file that was named.
 

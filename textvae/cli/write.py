@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textvae.cli import options
-from textvae.cli.given import FEW_CANDIDATES, FEW_SOURCES, opened, texts
-
-TOGETHER = 8  # texts that are varied at once: more are no faster on two cores
+from textvae.cli.given import FEW_SOURCES, few, opened, texts
 
 if TYPE_CHECKING:
     from textvae.writing.conditions import Conditions
@@ -86,16 +85,16 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
                              "fluency": fluency, "candidates": candidates, "label": label,
                              "conditions": _conditions(**given)}
-    quick = sampler != "beam" and count * candidates <= FEW_CANDIDATES
+    quick = few(count * candidates, sampler)
     if file:
-        vary_file(lambda few: opened(pipeline, store, run, device, few=few and quick), file, output=output, page=page,
-                  diff=diff, lines=as_json, share=share, headings=headings, **asked)
+        vary_file(lambda short: opened(pipeline, store, run, device, few=short and quick), file, output=output,
+                  page=page, diff=diff, lines=as_json, share=share, headings=headings, **asked)
         return
     writer = opened(pipeline, store, run, device, few=quick and "-" not in text and len(text) <= FEW_SOURCES)
     done = left = 0
     start = time.monotonic()
     with (beside_results() if "-" in text else Progress()).task("varying texts") as advance:
-        for some in (sources[at:at + TOGETHER] for sources in texts(text) for at in range(0, len(sources), TOGETHER)):
+        for some in _together(text):
             able = []
             for source in some:
                 try:
@@ -110,6 +109,15 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
             advance(len(some), **{"a second": (done + left) / (time.monotonic() - start)})
     if left and not done:
         raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
+
+
+def _together(given: tuple[str, ...]) -> Iterator[list[str]]:
+    """The texts that were given, not too many at once."""
+    from textvae.writing.writer import TOGETHER
+
+    for sources in texts(given):
+        for start in range(0, len(sources), TOGETHER):
+            yield sources[start:start + TOGETHER]
 
 
 def _say_variations(writer: "Writer", sources: list[str], count: int, as_json: bool, asked: dict[str, Any]) -> None:
@@ -171,8 +179,7 @@ def sample(pipeline: str, count: int, candidates: int, temperature: float, sampl
     from textvae.cli.console import say, say_json, tell
 
     conditions = _conditions(**given)
-    few = sampler != "beam" and count * candidates <= FEW_CANDIDATES
-    found = opened(pipeline, store, run, device, few=few).sample(
+    found = opened(pipeline, store, run, device, few=few(count * candidates, sampler)).sample(
         count, seed=seed, temperature=temperature, sampler=sampler, fluency=fluency, candidates=candidates, label=label,
         conditions=conditions)
     if len(found) < count:

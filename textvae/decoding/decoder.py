@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from textvae.decoding.samplers import SAMPLERS, TRIES, Sampling
-from textvae.decoding.streams import Streams
+from textvae.decoding.streams import Random
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
@@ -61,8 +61,8 @@ class Decoder:
         self.max_length = max_length
         self._compiled: dict[tuple[Sampling, bool, bool, bool, int], Any] = {}
 
-    def decode(self, z: np.ndarray, options: Sampling, *, rng: np.random.Generator | Streams,
-               steering: Steering = FREE, template: np.ndarray | None = None,
+    def decode(self, z: np.ndarray, options: Sampling, *, rng: Random, steering: Steering = FREE,
+               template: np.ndarray | None = None,
                ahead: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Write one sequence per latent.
 

@@ -51,3 +51,6 @@ class Streams:
             self._next = (self._next + rows) % (self.each * len(self.own))
             count -= rows
             yield own, rows
+
+
+Random = np.random.Generator | Streams  # what numbers are drawn from

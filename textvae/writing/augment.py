@@ -12,7 +12,7 @@ from textvae.readers.records import Columns, Ids, to_post
 from textvae.seeds import child
 from textvae.writing import frames
 from textvae.writing.conditions import Conditions
-from textvae.writing.writer import Writer
+from textvae.writing.writer import TOGETHER, Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 VARIED_FROM = "varied_from"  # the column that says which row, from 1, a variation was made of
 SPARE = 2  # variations found for each that is wanted, so that some can be left out for their label
 CANDIDATES = 4  # written for each of these: a classifier needs many texts more than good ones
-BATCH = 8  # rows between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
             rows = [row for row in read if labels[row] == value]
             told, judge = (_told(writer, label, value), learnt) if value else ({}, None)
             spare = 1 if relabel or judge is None else SPARE
-            for start in range(0, len(rows), BATCH):
-                some = rows[start:start + BATCH]
+            for start in range(0, len(rows), TOGETHER):
+                some = rows[start:start + TOGETHER]
                 found = writer.vary_many([read[row] for row in some], n * spare, seed=seed, **told,
                                          **{"candidates": CANDIDATES, **asked})
                 texts = [one.text for own in found for one in own]

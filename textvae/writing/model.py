@@ -7,7 +7,7 @@ import numpy as np
 
 from textvae.constraints import Region
 from textvae.data import UNKNOWN, TrainedNetwork
-from textvae.decoding import FREE, Decoder, Sampling, Steering, Streams
+from textvae.decoding import FREE, Decoder, Random, Sampling, Steering
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
@@ -153,16 +153,14 @@ class Model:
             return {name: np.zeros((0, self.latent), np.float32) for name in ("mean", "log_var")}
         return batching.encode(self._parameters, sequences, BATCH, label)
 
-    def draw(self, q: dict[str, np.ndarray], rng: np.random.Generator | Streams, strength: float | np.ndarray = 1.0
-             ) -> np.ndarray:
+    def draw(self, q: dict[str, np.ndarray], rng: Random, strength: float | np.ndarray = 1.0) -> np.ndarray:
         """Draw a latent from each posterior, float32 [n, latent]; ``strength`` scales its distance from the mean."""
         count = len(q["mean"])
         noise = rng.standard_normal((count, self.network.family.noise), np.float32)
         strengths = np.broadcast_to(np.asarray(strength, np.float32).reshape(-1, 1), (count, 1))
         return np.asarray(self._draw.run(**q, noise=noise, strength=np.array(strengths)))
 
-    def mixed(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray, rng: np.random.Generator | Streams
-              ) -> np.ndarray:
+    def mixed(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray, rng: Random) -> np.ndarray:
         """Latents between pairs of them, float32 [n, latent]: ``z`` at share 0, ``other`` at 1, as widely spread.
 
         Gaussian ones are added so that their variance stays (a spherical mixture); on a sphere they stay on it; of
@@ -170,13 +168,11 @@ class Model:
         """
         return self._between(z, other, np.sqrt(1 - np.square(share)), share, rng)
 
-    def toward(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray, rng: np.random.Generator | Streams
-               ) -> np.ndarray:
+    def toward(self, z: np.ndarray, other: np.ndarray, share: float | np.ndarray, rng: Random) -> np.ndarray:
         """Latents that have gone a share of the straight way to others, float32 [n, latent]; else as ``mixed``."""
         return self._between(z, other, 1 - np.asarray(share), share, rng)
 
-    def _between(self, z: np.ndarray, other: np.ndarray, kept: Any, share: Any, rng: np.random.Generator | Streams
-                 ) -> np.ndarray:
+    def _between(self, z: np.ndarray, other: np.ndarray, kept: Any, share: Any, rng: Random) -> np.ndarray:
         kept, share = (np.asarray(part, np.float32).reshape(-1, 1) for part in (kept, share))
         settings = self.network.settings
         if settings["posterior"] == "categorical":
@@ -209,7 +205,7 @@ class Model:
         weights = np.asarray(ratio, np.float64) - self.score_samples(sequences, np.asarray(code))
         return weights.reshape(count, samples)
 
-    def prior(self, count: int, rng: np.random.Generator | Streams, label: np.ndarray | None = None) -> np.ndarray:
+    def prior(self, count: int, rng: Random, label: np.ndarray | None = None) -> np.ndarray:
         """Draw latents from the prior, float32 [count, latent]."""
         noise = rng.standard_normal((count, self.network.prior_noise), np.float32)
         return np.asarray(self._prior.run(noise=noise, label=self._labels(label, count)))
@@ -361,8 +357,8 @@ class Model:
     def _labels(self, label: np.ndarray | None, count: int) -> np.ndarray:
         return np.zeros(count, np.int32) if label is None else label
 
-    def write(self, code: np.ndarray, options: Sampling, rng: np.random.Generator | Streams,
-              steering: Steering = FREE, template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+    def write(self, code: np.ndarray, options: Sampling, rng: Random, steering: Steering = FREE,
+              template: np.ndarray | None = None) -> tuple[list[np.ndarray], np.ndarray]:
         """Token ids and nats per token of many codes; arguments and results as ``Decoder.decode``'s."""
         ids: list[np.ndarray] = []
         nats = [np.zeros(0, np.float32)]

@@ -13,10 +13,9 @@ from textvae.seeds import child
 from textvae.writing import prose
 from textvae.writing.found import Variation
 from textvae.writing.prose import Sentence
-from textvae.writing.writer import Writer
+from textvae.writing.writer import TOGETHER, Writer
 
 CHOICE = 3  # variations written of each sentence, of which the best is taken
-BATCH = 8  # sentences between two moves of the progress bar
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: boo
     wanted = max(1, round(share * len(found)))
     varied: dict[Sentence, Variation] = {}
     with (progress or Progress()).task("varying sentences", total=min(wanted, len(able))) as advance:
-        for start in range(0, min(wanted, len(able)), BATCH):
-            some = able[start:min(start + BATCH, wanted)]
+        for start in range(0, min(wanted, len(able)), TOGETHER):
+            some = able[start:min(start + TOGETHER, wanted)]
             for sentence, own in zip(some, writer.vary_many([one.text for one in some], CHOICE, seed=seed, **asked),
                                      strict=True):
                 if own:

@@ -23,6 +23,7 @@ from textvae.writing.ranking import Candidate
 
 STRENGTH, TEMPERATURE = 0.25, 0.6
 CANDIDATES = 16  # drawn for each variation wanted; half as many read worse, see docs/decisions/0017
+TOGETHER = 8  # texts that those with many give to ``vary_many`` at once: more are no faster on two cores
 FEW = 4  # one in so many candidates must be sound, or another round follows; as many as are wanted, twice that at most
 DRAFTS = 4  # written for each sample wanted: four in ten of single ones have a flaw
 ROUNDS = 4  # at most, each WIDEN times further from the source than the one before
