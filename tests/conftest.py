@@ -17,6 +17,13 @@ from textvae.evaluate import gate
 from textvae.store import Store
 from textvae.writing.writer import Writer
 
+# Begun first, so that neither of two processes waits for the other at the end.
+LONGEST = ("test_whole_pipeline", "test_overnight", "test_sequence_kinds", "test_sequence_vae", "test_precision")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:

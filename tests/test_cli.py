@@ -293,6 +293,10 @@ def test_few_texts_are_told_from_many(monkeypatch, tmp_path, words, few):
     monkeypatch.setattr(write, "opened", opened)
     with pytest.raises(TextvaeError, match=str(few)):
         getattr(write, words[0]).invoke(parses([words[0], "quickstart", *words[1:]]))
+    Path("post.txt").write_text("No end here\n", encoding="utf-8")
+    if "--file" in words:  # what is wrong with a post is said before anything is opened
+        with pytest.raises(TextvaeError, match="no sentence of plain prose"):
+            write.vary.invoke(parses(["vary", "quickstart", *words[1:]]))
 
 
 @pytest.mark.parametrize("out", [True, False])

@@ -60,15 +60,14 @@ def vary_file(opened: Callable[[bool], "Writer"], file: Path, *, output: Path | 
     """
     from textvae.cli.bars import watcher
     from textvae.cli.given import FEW_SENTENCES, writable
-    from textvae.writing import prose
-    from textvae.writing.rewrite import rewrite
+    from textvae.writing.rewrite import rewrite, sentences
 
     for path in filter(None, (output, page)):
         writable(path)
     post, markdown = read(file)
-    sentences = prose.find(post, markdown=markdown, headings=headings)
-    done = rewrite(opened(share * len(sentences) <= FEW_SENTENCES), post, share=share, markdown=markdown,
-                   headings=headings, progress=watcher(), **asked)
+    found = sentences(post, markdown=markdown, headings=headings)
+    done = rewrite(opened(share * len(found) <= FEW_SENTENCES), post, share=share, markdown=markdown, headings=headings,
+                   progress=watcher(), **asked)
     if output:
         output.write_bytes(done.text.encode("utf-8"))
     if page:

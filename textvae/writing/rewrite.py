@@ -41,6 +41,19 @@ class Rewritten:
         return len(re.findall(r"\r\n|\r|\n", self.source[:sentence.start])) + 1
 
 
+def sentences(post: str, *, markdown: bool = True, headings: bool = False) -> list[Sentence]:
+    """The sentences of a post that could be varied, in its order; see ``textvae.writing.prose.find``.
+
+    Raises:
+        InputError: The post's header does not parse, or it has no sentence of prose.
+    """
+    found = prose.find(post, markdown=markdown, headings=headings)
+    if not found:
+        raise InputError("the post has no sentence of plain prose that ends in a full stop",
+                         "give Markdown or plain text with sentences" + ("" if headings else ", or add --headings"))
+    return found
+
+
 def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: bool = True, headings: bool = False,
             progress: Progress | None = None, **asked: Any) -> Rewritten:
     """Vary a share of a post's sentences, those first that the model knows most words of.
@@ -48,21 +61,18 @@ def rewrite(writer: Writer, post: str, *, share: float, seed: int, markdown: boo
     Args:
         writer: Whose model writes.
         post: The file's text, with line ends of any kind.
-        share: Of the sentences of prose, see ``textvae.writing.prose.find``: from 0 to 1, one sentence at least.
+        share: Of its ``sentences``: from 0 to 1, one at least.
         seed: The same seed varies the same sentences in the same way.
-        markdown, headings: See ``textvae.writing.prose.find``.
+        markdown, headings: As of ``sentences``.
         progress: Who watches.
         asked: What else ``Writer.vary_many`` takes.
 
     Raises:
-        InputError: The post's header does not parse, or it has no sentence of prose; no such share.
+        InputError: As of ``sentences``; no such share.
     """
     if not 0 <= share <= 1:
         raise InputError(f"there is no share {share:g}", "give one from 0 to 1")
-    found = prose.find(post, markdown=markdown, headings=headings)
-    if not found:
-        raise InputError("the post has no sentence of plain prose that ends in a full stop",
-                         "give Markdown or plain text with sentences" + ("" if headings else ", or add --headings"))
+    found = sentences(post, markdown=markdown, headings=headings)
     order = np.random.default_rng(child(seed, "rewrite")).permutation(len(found))
     left = {found[i]: why for i in order if (why := writer.too_long(writer.tokenizer.encode(found[i].text)))}
     able = sorted((found[i] for i in order if found[i] not in left), key=lambda own: writer.unknown(own.text))
