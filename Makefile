@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # What is installed beside the package: dev is enough for everything but the benchmarks' yardstick in PyTorch.
 EXTRAS ?= dev
 # Tests that compute no gradient, which NumPy runs in a third of the time; called by hand they run on TensorFlow.
-WRITING := $(foreach name,augment gaps labels moves rewrite writer,tests/test_$(name).py)
+WRITING := $(foreach name,augment evaluation gaps gate labels moves rewrite writer,tests/test_$(name).py)
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 SENTENCE ?= The company says it will cut jobs next year.
 

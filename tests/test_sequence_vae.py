@@ -148,14 +148,18 @@ def test_a_network_that_learnt_to_write_without_z_is_fluent_unless_told_otherwis
                        atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def fluent(tokens, vectors, tmp_path_factory) -> TrainedNetwork:
+    """A network that was trained to write without z."""
+    return train(dataclasses.replace(TINY, latent_dropout=0.3, constraints=(), epochs=1, pretrain_epochs=0), tokens,
+                 vectors, tmp_path_factory.mktemp("fluent") / "scratch")
+
+
 @pytest.mark.parametrize(("nats", "share"), [((5.0, 4.1), 0.0), ((5.0, 5.5, 4.3, 4.1), 0.3), ((5.0,) * 7, 0.75)])
-def test_samples_take_the_least_fluency_that_makes_them_likely_enough(
-        tokens, vectors, tmp_path, monkeypatch, nats, share):
-    result = train(dataclasses.replace(TINY, latent_dropout=0.3, constraints=(), epochs=1, pretrain_epochs=0), tokens,
-                   vectors, tmp_path / "s")
+def test_samples_take_the_least_fluency_that_makes_them_likely_enough(fluent, tokens, monkeypatch, nats, share):
     said = iter(nats)  # of held-out texts, and of samples at each share
     monkeypatch.setattr(KneserNey, "perplexity", lambda *_: np.exp(next(said)))
-    found = prior.fluency(result, tokens, seed=1)
+    found = prior.fluency(fluent, tokens, seed=1)
     assert found.metrics["fluency"] == share and next(said, None) is None
     writer = Writer.of(tokens, found)
     assert writer.sampling("nucleus", 0.6, default=writer.unbound).fluency == share
