@@ -26,7 +26,7 @@ from textvae.errors import TextvaeError
 
 # A module each, with run(scratch, quick): a record with "method" and "rows", or a generator of ever fuller ones.
 NAMES = ("training", "sampling", "likelihood", "networks", "word_vectors", "startup", "recipe", "convergence",
-         "scaling", "reading", "remedies", "recurrent", "freed", "seeds")
+         "scaling", "reading", "remedies", "background", "recurrent", "freed", "seeds")
 
 BUSY = 0.7  # load average from which a measurement is not worth keeping
 

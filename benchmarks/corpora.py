@@ -1,6 +1,7 @@
 """The corpora that the benchmarks run on, read by the pipeline's own stages, and the samples of them."""
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from textvae.progress import Progress
 ROOT = Path(__file__).parents[1]
 # The literature's files are not ours to hand on; TEXTVAE_PTB says where train.txt, valid.txt and test.txt are.
 PTB = Path(os.environ.get("TEXTVAE_PTB", ROOT.parent / "shared" / "data" / "sentences" / "ptb"))
+
+BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", ROOT.parent / "shared" / "data" / "blogs"))  # a folder each
 
 
 def ptb_overrides(folder: Path = PTB) -> tuple[str, ...]:
@@ -30,6 +33,12 @@ def ptb(folder: Path) -> Path:
 def lee(folder: Path) -> Path:
     """The same of the sample corpus, by the recipe ``quickstart``."""
     return _write(load(ROOT / "pipelines" / "quickstart.toml"), folder)
+
+
+def blog(folder: Path, name: str, vocabulary: int) -> Path:
+    """The same of one of ``BLOGS``, by the recipe ``blog`` but for the size of the vocabulary."""
+    return _write(load(ROOT / "pipelines" / "blog.toml", (f"corpus.path={json.dumps(str(BLOGS / name))}",
+                                                          f"tokens.vocabulary={vocabulary}")), folder)
 
 
 def _write(config: PipelineConfig, folder: Path) -> Path:

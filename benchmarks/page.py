@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fluency, priors, remedies
+from benchmarks import background, fluency, priors, remedies
 from benchmarks.machine import RESULTS
 from benchmarks.turns import ROOT
 from textvae.errors import TextvaeError
@@ -16,6 +16,7 @@ VARIATIONS = ROOT / "docs" / "variations.md"
 RETRAINING = ROOT / "docs" / "retraining.md"
 BEGIN_CONDITIONS = "<!-- conditions: python -m benchmarks table -->\n"
 BEGIN_AUGMENTATION = "<!-- augmentation: python -m benchmarks table -->\n"
+BEGIN_BACKGROUND = "<!-- background: python -m benchmarks table -->\n"
 BEGIN_REMEDIES = "<!-- remedies: python -m benchmarks table -->\n"
 BEGIN_PRIORS = "<!-- priors: python -m benchmarks table -->\n"
 BEGIN_FLUENCY = "<!-- fluency: python -m benchmarks table -->\n"
@@ -88,13 +89,17 @@ def variations(page: str, results: Path = RESULTS) -> str:
 
     Args:
         page: The page as it is.
-        results: Folder of the files that ``benchmarks/variations.py``, ``conditions.py`` and ``augmentation.py`` wrote.
+        results: Folder of the files that ``benchmarks/variations.py``, ``conditions.py``, ``augmentation.py`` and
+            ``background.py`` wrote.
     """
     for name, begin, lines in (("variations", BEGIN, _ways), ("conditions", BEGIN_CONDITIONS, _conditions),
                                ("augmentation", BEGIN_AUGMENTATION, _augmentation)):
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{name}-*.json"))]
         page = _between(page, begin, [line for own in found for line in lines(own)])
-    return page
+    path = results / "background.json"
+    if not path.exists():
+        return page
+    return _between(page, BEGIN_BACKGROUND, _background(json.loads(path.read_text(encoding="utf-8"))))
 
 
 def retraining(page: str, results: Path = RESULTS) -> str:
@@ -190,6 +195,15 @@ def _ways(record: dict[str, Any]) -> list[str]:
                       "identical", "of_training", "all_distinct"))))) for amount, own in amounts.items()]
     return [f"`{record['pipeline']}`, {record['sources']} sources; two different sources have a content of "
             f"{estimate(record['random_pair'])}. {machine(record)}\n", "\n", *_table(rows), "\n"]
+
+
+def _background(record: dict[str, Any]) -> list[str]:
+    rows = [("read", "training sequences", *background.MEASURES.values(), "MI of the latents")]
+    rows += [(own["variant"], f"{own['tokens']['sequences']['train']:,}",
+              *(number(own[name]) if isinstance(own[name], float) else estimate(own[name])
+                for name in background.MEASURES), number(own["mi"])) for own in record["backgrounds"]]
+    return [f"{record['method']} {record['backgrounds'][0]['sources']} sources. {machine(record)}\n", "\n",
+            *_table(rows)]
 
 
 def _augmentation(record: dict[str, Any]) -> list[str]:

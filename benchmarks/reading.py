@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.corpora import ROOT
+from benchmarks.corpora import BLOGS
 from benchmarks.rows import row
 from benchmarks.turns import Clock, alone, spread
 
@@ -15,7 +15,6 @@ METHOD = (
     "The stages `corpus` and `tokens` (word pieces) on the posts of 18F and Digital.gov, each turn a new process that "
     "may use every core, or one (the yardstick), in turns; files in the system's cache, the start of the processes "
     "that read counted.")
-BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", ROOT.parent / "shared" / "data" / "blogs"))
 EVERY, ONE = "every core", "one core"
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import of_run
-from benchmarks.corpora import ROOT
+from benchmarks.corpora import BLOGS, ROOT
 from benchmarks.machine import describe
 from textvae import retraining, runs
 from textvae.config import parse
@@ -36,7 +36,6 @@ from textvae.store import Store
 from textvae.text import sentences
 from textvae.text.screening import UNLIKE, unlikeness
 
-BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", ROOT.parent / "shared" / "data" / "blogs"))
 LANGUAGES = {"es": "Spanish", "pt": "Portuguese", "fr": "French"}
 SENTENCES = 8  # of a post in the year: so that a retraining takes a minute
 NEW = 4  # posts a week

@@ -30,7 +30,6 @@ METHOD = (
     "most frequent tokens the 10 nearest by cosine among tokens met 5 times or more; the overlap of textvae's with "
     "gensim's by that of gensim runs with other seeds. Held-out loss: of the validation split's pairs, thinned and "
     "windowed as in training, with 5 noise tokens each, the same for all; nats per pair; gensim's by textvae's.")
-BLOGS = Path(os.environ.get("TEXTVAE_BLOGS", corpora.ROOT.parent / "shared" / "data" / "blogs"))
 DIRECT, GENSIM, KERAS = "gensim", "textvae, engine gensim", "textvae, engine keras"
 DIM, WINDOW, NEGATIVE, SAMPLE = 128, 5, 5, 1e-3
 QUERIES, NEAREST, MET = 1000, 10, 5
@@ -77,7 +76,7 @@ def blogs(folder: Path) -> Path:
 
     posts = folder / "posts"
     for name in ("18f", "digitalgov"):
-        shutil.copytree(BLOGS / name, posts / name)
+        shutil.copytree(corpora.BLOGS / name, posts / name)
     kwargs: dict[str, Any] = {"seed": 1, "progress": Progress(), "scratch": folder}
     tokens.run(TokensConfig(), corpus.run(CorpusConfig(path=str(posts)), **kwargs), **kwargs).save(folder)
     return folder

@@ -3,12 +3,14 @@
 import multiprocessing
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pets import Listener
 
 from textvae.config import CorpusConfig
-from textvae.data import Corpus
+from textvae.data import BACKGROUND, Corpus
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.readers.files import find
@@ -65,6 +67,30 @@ def test_two_splits_may_have_files_of_one_name(tmp_path: Path) -> None:
     write(tmp_path, train__a_md="One.", test__a_md="Two.")
     found = read(tmp_path / "train", test=str(tmp_path / "test"))
     assert [post.id for post in found.posts] == ["a.md", "test/a.md"]
+
+
+def test_background_texts_are_read_beside_and_are_no_posts_of_ones_own(tmp_path: Path) -> None:
+    write(tmp_path / "posts", a_md="---\ntags: [x]\n---\nOne two.", b_md="Three.")
+    write(tmp_path / "others", a_md="---\ntags: [y]\n---\nFour five six.", c_md="Three.")
+    said = Listener()
+    config = CorpusConfig(path=str(tmp_path / "posts"), background=str(tmp_path / "others"))
+    found = corpus.run(config, seed=1, progress=said, scratch=Path())
+    # Of a text that both hold one's own stays.
+    assert [(post.id, post.text, post.split) for post in found.posts] == [
+        ("a.md", "One two.", ""), ("b.md", "Three.", ""), ("background/a.md", "Four five six.", BACKGROUND)]
+    metrics = found.metrics
+    assert (metrics["posts"], metrics["words"], metrics["background_words"]) == (2, 3, 3)
+    assert metrics["splits"] == {BACKGROUND: 1} and metrics["top_labels"] == {"tag=x": 1} and not said.said
+    alone = corpus.run(CorpusConfig(path=config.path), seed=1, progress=said, scratch=Path())
+    assert said.said == ["3 words are few to learn a language from: other texts in it help, see corpus.background"]
+    assert alone.posts == found.posts[:2]
+    assert corpus.fingerprint(config) != corpus.fingerprint(replace(config, background=""))
+    (tmp_path / "rows.jsonl").write_text('{"text": "One two."}\n', encoding="utf-8")
+    mixed = read(tmp_path / "rows.jsonl", format="jsonl", background=str(tmp_path / "others"))
+    assert [post.split for post in mixed.posts] == ["", BACKGROUND, BACKGROUND]
+    with pytest.raises(InputError, match="no such file or folder") as error:
+        read(tmp_path / "posts", background=str(tmp_path / "nowhere"))
+    assert error.value.hint.endswith("give corpus.background another path")
 
 
 def test_labels_by_file_ending(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """New posts beside the old ones: another language, noise and spam are found, one odd post does no harm."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from textvae.data import Check, Post
+from textvae import retraining
+from textvae.config import PipelineConfig
+from textvae.data import BACKGROUND, Check, Corpus, Post, differ
 from textvae.text import screening
 
 ENGLISH = ("the", "people", "who", "write", "these", "posts", "about", "our", "work", "think", "that", "it", "helps",
@@ -41,6 +44,14 @@ def test_posts_that_are_no_such_text_do_not_pass(new: list[Post]):
     assert check.says == (f"6 of 6 new or changed posts read unlike the others, such as {new[0].id}, {new[1].id}, "
                           f"{new[2].id}; at most 5.0% of all 66 posts may")
     assert looked_at(new, most=1.0)["strange_posts"].passed
+
+
+def test_background_texts_need_not_read_like_the_posts():
+    def passes(split: str) -> bool:
+        whole = Corpus((*OLD, *(replace(post, split=split) for post in posts(SPANISH, 6, "es"))))
+        return all(own.passed for own in retraining._screen(PipelineConfig(), OLD, whole, differ(OLD, whole.posts)))
+
+    assert passes(BACKGROUND) and not passes("")
 
 
 def test_one_odd_post_among_many_passes():

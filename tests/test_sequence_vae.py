@@ -9,12 +9,12 @@ from pets import FAR, NEAR, TINY, Killed, same, train
 
 from textvae.config import ConstraintConfig
 from textvae.constraints import defined, members
-from textvae.data import TrainedNetwork
+from textvae.data import Latents, TrainedNetwork
 from textvae.errors import ConfigError, TextvaeError
 from textvae.progress import Progress
 from textvae.stages import latents, prior, sequence_vae
 from textvae.text.language_model import KneserNey
-from textvae.writing.model import FLUENCY
+from textvae.writing.model import FLUENCY, Model
 from textvae.writing.writer import Writer
 
 
@@ -163,6 +163,19 @@ def test_samples_take_the_least_fluency_that_makes_them_likely_enough(fluent, to
     assert found.metrics["fluency"] == share and next(said, None) is None
     writer = Writer.of(tokens, found)
     assert writer.sampling("nucleus", 0.6, default=writer.unbound).fluency == share
+
+
+def test_draws_and_steps_keep_to_ones_own_posts(tokens, trained, monkeypatch):
+    beside = dataclasses.replace(tokens, background=np.arange(40) % 3 == 0)
+    own = len(beside.rows("train", own=True))
+    assert 0 < own < len(beside.rows("train"))
+    read, posterior = [], Model.posterior
+    monkeypatch.setattr(Model, "posterior", lambda self, sequences, *rest: (
+        read.append(len(sequences)) or posterior(self, sequences, *rest)))
+    prior.fitted(trained, beside, None, most=1, seed=1, progress=Progress())
+    assert read == [own, len(tokens.rows("validation"))]
+    means = np.zeros((len(tokens), trained.settings["latent"]), np.float32)
+    assert len(Writer.of(beside, trained, latents=Latents(means, means)).latents) == own
 
 
 def test_the_decoder_reconstructs_from_zeros_where_z_is_kept_back_and_the_kl_stays():

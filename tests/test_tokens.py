@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textvae.config import TokensConfig
-from textvae.data import SPLITS, UNKNOWN, Corpus, Post, Tokens
+from textvae.data import BACKGROUND, SPLITS, UNKNOWN, Corpus, Post, Tokens
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.stages import tokens as stage
@@ -137,6 +137,27 @@ def test_given_splits_are_kept() -> None:
     tokens = make(posts)
     assert tokens.metrics["posts"] == {"train": 30, "validation": 1, "test": 1}
     assert text_of(tokens)[-2:] == ["A hen.", "A fox."]
+
+
+def test_background_texts_are_for_training_alone_and_ones_own_words_come_first(tmp_path: Path) -> None:
+    own = corpus()
+    others = tuple(Post(id=f"{BACKGROUND}/{n}", split=BACKGROUND, text=" ".join(
+        f"A w{(n * 7 + k) % 400} went to w{(n + k) % 400} again." for k in range(40))) for n in range(60))
+    alone, beside = (make(Corpus(posts), level="word", vocabulary=300) for posts in (own.posts, own.posts + others))
+    assert set(alone.tokenizer["words"]) < set(beside.tokenizer["words"]) and beside.vocabulary_size == 300
+    assert alone.background is None and beside.background.tolist() == [False] * 40 + [True] * 60
+    assert beside.split.tolist()[:120] == alone.split.tolist() and not beside.split[120:].any()
+    assert beside.rows("train", own=True).tolist() == alone.rows("train").tolist() == alone.rows("train",
+                                                                                             own=True).tolist()
+    assert len(beside.rows("train")) == len(alone.rows("train")) + 60 * 40
+    assert beside.rows("test", own=True).tolist() == beside.rows("test").tolist() == alone.rows("test").tolist()
+    beside.save(tmp_path)
+    assert Tokens.load(tmp_path).background.tolist() == beside.background.tolist()
+    # One's own posts fill the other splits, however many there are beside them.
+    few = make(Corpus(own.posts[:3] + others), level="word")
+    assert sorted({SPLITS[split] for split in few.split[:9]}) == sorted(SPLITS) and not few.split[9:].any()
+    with pytest.raises(InputError, match="2 posts with text cannot be split"):
+        make(Corpus(own.posts[:2] + others))
 
 
 def test_a_split_that_no_file_gives_is_drawn_from_the_training_posts() -> None:

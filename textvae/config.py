@@ -31,6 +31,8 @@ class CorpusConfig:
     format: str = option("auto", "what the path holds", choices=("auto", "folder", "table", "jsonl", "lines"))
     validation: str = option("", "a file or folder whose posts are the validation split")
     test: str = option("", "a file or folder whose posts are the test split")
+    background: str = option("", "a file or folder of other texts in the same language, that only training reads: few "
+                             "posts of one's own are too few to learn a language from")
     encoding: str = option("", "text encoding; found from the bytes when empty")
     text_column: str = option("", "column or key of the text; found by its usual names when empty")
     title_column: str = option("", "column or key of the title")

@@ -54,7 +54,7 @@ STAGES: tuple[Stage, ...] = (
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
 # contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
-UNKEYED = {"corpus": {"path", "validation", "test"}, "sequence_vae": {"tensorboard"}}
+UNKEYED = {"corpus": {"path", "validation", "test", "background"}, "sequence_vae": {"tensorboard"}}
 
 
 Held = dict[str, str]  # stage -> key of what a run holds

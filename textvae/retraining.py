@@ -184,10 +184,12 @@ def _settled(outcome: Outcome, checks: "Sequence[Check]") -> Outcome:
 
 def _screen(config: PipelineConfig, old: "Sequence[Post]", corpus: "Corpus", changes: "Changes") -> "list[Check]":
     """Whether the new posts belong to the corpus."""
+    from textvae.data import BACKGROUND
     from textvae.text import screening
 
     fresh = {*changes.new, *changes.changed}
-    return screening.screen(old, [post for post in corpus.posts if post.id in fresh], most=config.retrain.strange)
+    old, new = ([post for post in posts if post.split != BACKGROUND] for posts in (old, corpus.posts))
+    return screening.screen(old, [post for post in new if post.id in fresh], most=config.retrain.strange)
 
 
 def _unchanged(champion: Run, newest: Run) -> str:

@@ -7,7 +7,7 @@ from textvae.cli.console import number
 
 # Stage -> metric and how to say it; a metric that a run does not have is left out.
 SHOWN = {
-    "corpus": (("posts", "{} posts"), ("words", "{} words")),
+    "corpus": (("posts", "{} posts"), ("words", "{} words"), ("background_words", "{} words of background")),
     "tokens": (("sequences", "{} sequences"), ("tokens", "{} tokens"), ("vocabulary", "{} kinds")),
     "word_vectors": (("covered", "{} vectors"),),
     "embedding_vae": (("neighbour_survival_held_out", "{:.0%} of neighbours kept"),

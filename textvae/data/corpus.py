@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textvae.data._files import read_json, write_json
 from textvae.errors import StoreError
 
+BACKGROUND = "background"  # the split of a post that is there to learn the language from, and for nothing else
 SHARD = 50_000  # posts per Parquet file, so that a shard fits the memory of a laptop
 
 
@@ -22,7 +23,7 @@ class Post:
         title, author, date: As found; empty where absent.
         labels: ``"key=value"`` each, such as ``"sentiment=positive"`` or ``"tag=design"``.
         source: The file it came from.
-        split: ``"train"``, ``"validation"`` or ``"test"`` where given by files; else empty.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``BACKGROUND`` where given by files; else empty.
     """
 
     id: str

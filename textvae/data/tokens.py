@@ -32,6 +32,8 @@ class Tokens:
             out of what came from elsewhere; else None.
         pairs: In the same case, which tokens follow each other twice or more in it: int32 [pairs, 3], a token, the next
             one (BEGIN and END among them), and how often; else None.
+        background: bool [posts]; which of them are there to learn the language from, all in the training split; None
+            where none is.
     """
 
     ids: np.ndarray
@@ -45,6 +47,7 @@ class Tokens:
     metrics: dict[str, Any] = field(default_factory=dict)
     words: dict[str, int] | None = None
     pairs: np.ndarray | None = None
+    background: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.post)
@@ -57,6 +60,8 @@ class Tokens:
             check_array("Tokens", "pairs", self.pairs, np.int32, "pairs, 3", (None, 3))
             if (self.pairs < (0, 0, 1)).any() or self.pairs[:, :2].max(initial=0) >= self.vocabulary_size:
                 raise ValueError("Tokens.pairs must hold token ids, and how often they follow each other")
+        if self.background is not None:
+            check_array("Tokens", "background", self.background, np.bool_, "posts", (len(self.post_ids),))
         if len(self.post_ids) != len(self.post_labels):
             raise ValueError("Tokens.post_ids and Tokens.post_labels must have one entry per post each")
         if count and int(self.offsets[-1]) != len(self.ids):
@@ -81,9 +86,10 @@ class Tokens:
         """The token ids of one sequence, int32 [tokens of it]."""
         return self.ids[self.offsets[row]:self.offsets[row + 1]]
 
-    def rows(self, split: str) -> np.ndarray:
-        """The sequences of one split in reading order, int64 [sequences of it]."""
-        return np.flatnonzero(self.split == SPLITS.index(split))
+    def rows(self, split: str, *, own: bool = False) -> np.ndarray:
+        """The sequences of one split in reading order, int64 [sequences of it]; with ``own``, without background."""
+        found = np.flatnonzero(self.split == SPLITS.index(split))
+        return found if self.background is None or not own else found[~self.background[self.post[found]]]
 
     def counts(self, split: str, *, ends: bool = False) -> np.ndarray:
         """How often each token stands in a split, int64 [vocabulary]; with ``ends``, each sequence's end as well."""
@@ -108,7 +114,8 @@ class Tokens:
         pq.write_table(pa.table({"post": self.post, "position": self.position, "split": self.split}),
                        folder / "sequences.parquet")
         labels = pa.array([list(own) for own in self.post_labels], pa.list_(pa.string()))
-        pq.write_table(pa.table({"id": pa.array(self.post_ids, pa.string()), "labels": labels}),
+        aside = {} if self.background is None else {"background": self.background}
+        pq.write_table(pa.table({"id": pa.array(self.post_ids, pa.string()), "labels": labels, **aside}),
                        folder / "posts.parquet")
         write_json(folder / "tokenizer.json", self.tokenizer)
         write_json(folder / "metrics.json", self.metrics)
@@ -134,4 +141,5 @@ class Tokens:
             metrics=read_json(folder / "metrics.json"),
             words=read_json(words) if words.exists() else None,
             pairs=np.load(pairs, allow_pickle=False) if pairs.exists() else None,
+            background=(posts["background"].to_numpy() if "background" in posts.column_names else None),
         )

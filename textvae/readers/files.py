@@ -58,7 +58,7 @@ def locate(path: str) -> Path:
     raise InputError(f"there is no sample corpus {name!r}", "known: sample:lee, sample:posts")
 
 
-def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source | Rejected]:
+def find(path: str, format: str = "auto", drafts: bool = False, setting: str = "path") -> list[Source | Rejected]:
     """List what a corpus path stands for, in a fixed order.
 
     A folder is searched to its depth. Hidden files, list pages (``_index.md``), templates, licences and links that
@@ -69,6 +69,7 @@ def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source |
         path: A folder, a file, a sample, or a pattern such as ``yelp/sentiment.test.*``.
         format: A value of ``corpus.format``.
         drafts: Read folders named ``_drafts`` and ``drafts`` too.
+        setting: That of ``[corpus]`` which gave the path, for errors.
 
     Raises:
         InputError: Nothing is there, or nothing of this format.
@@ -88,13 +89,14 @@ def find(path: str, format: str = "auto", drafts: bool = False) -> list[Source |
     matches = sorted(glob.glob(str(root), recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207
     files = [Path(match) for match in matches if Path(match).is_file()]
     if not files:
-        raise InputError(f"no such file or folder: {path}", _nearest(root))
+        raise InputError(f"no such file or folder: {path}", _nearest(root, setting))
     return [Source(file, file.name, _format(file, format)) for file in files]
 
 
-def _nearest(path: Path) -> str:
+def _nearest(path: Path, setting: str) -> str:
     parent = next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))
-    return f"{parent} is there; give the corpus with --corpus PATH or corpus.path"
+    return f"{parent} is there; give " + ("the corpus with --corpus PATH or corpus.path" if setting == "path" else
+                                          f"corpus.{setting} another path")
 
 
 def _format(path: Path, format: str) -> str:

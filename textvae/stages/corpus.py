@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from textvae.config import CorpusConfig
-from textvae.data import Corpus, Post, Rejected
+from textvae.data import BACKGROUND, Corpus, Post, Rejected
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.readers.files import Source, find
 
 TOP_LABELS = 50  # the most frequent labels that the metrics count
 ALONE = 3_000_000  # bytes: one process reads as much in 1 s, and workers take 0.4 s to start
+FEW_WORDS = 50_000  # of a blog of 20,000, one variation in eight read well; beside other texts one in two
 CHUNK = 250_000  # bytes of files handed to a worker at once: 0.1 s of work
 
 
 def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -> Corpus:
-    """Read a corpus.
+    """Read a corpus, and the background texts beside it.
 
     Posts keep the order of their files' names and of the rows in them. Where validation or test files are given,
     every post's ``split`` is set. Of texts that are equal in every character the first is kept, unless
@@ -65,6 +66,9 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
                          "mend these, or check corpus.format, corpus.encoding and corpus.text_column")
     kept = _distinct(found) if config.duplicates == "drop" else found
     counts = {"files": files, **_metrics(kept, rejected), "duplicates": len(found) - len(kept)}
+    if counts["words"] < FEW_WORDS and not config.background:
+        progress.say(f"{counts['words']:,} words are few to learn a language from: other texts in it help, see "
+                     "corpus.background")
     return Corpus(tuple(kept), tuple(rejected), counts)
 
 
@@ -99,8 +103,10 @@ def _sources(config: CorpusConfig) -> dict[str, list[Source | Rejected]]:
     """Files by the split that they are for; it is empty where splits are not given by files."""
     given = {"validation": config.validation, "test": config.test}
     main = "train" if any(given.values()) else ""
-    return {split: find(path, config.format, config.drafts)
-            for split, path in {main: config.path, **given}.items() if path or split == main}
+    paths = {main: config.path, **given, BACKGROUND: config.background}
+    return {split: find(path, "auto" if split == BACKGROUND else config.format, config.drafts,
+                        split if split != main else "path")
+            for split, path in paths.items() if path or split == main}
 
 
 def _read_all(sources: list[Source | Rejected], config: CorpusConfig) -> Generator[list[Post | Rejected], None, None]:
@@ -210,7 +216,7 @@ def _placed(item: Post, split: str, endings: list[tuple[str, str]]) -> Post:
 
 def _distinct(posts: list[Post]) -> list[Post]:
     """The posts without texts met before, or without those that a split to be evaluated on holds."""
-    rank = {"test": 0, "validation": 1, "train": 2, "": 2}
+    rank = {"test": 0, "validation": 1, "train": 2, "": 2, BACKGROUND: 3}
     owner: dict[str, Post] = {}
     for item in sorted(posts, key=lambda item: rank[item.split]):  # stable: the first of a split stays
         owner.setdefault(item.text, item)
@@ -218,12 +224,15 @@ def _distinct(posts: list[Post]) -> list[Post]:
 
 
 def _metrics(posts: list[Post], rejected: list[Rejected]) -> dict[str, Any]:
+    aside = [item for item in posts if item.split == BACKGROUND]
+    every, posts = posts, [item for item in posts if item.split != BACKGROUND]
     labels = Counter(label for item in posts for label in item.labels)
     reasons = Counter(item.reason for item in rejected)
-    splits = Counter(item.split for item in posts if item.split)
+    splits = Counter(item.split for item in every if item.split)
     return {
         "posts": len(posts),
         "words": sum(len(item.text.split()) for item in posts),
+        **({"background_words": sum(len(item.text.split()) for item in aside)} if aside else {}),
         "characters": sum(len(item.text) for item in posts),
         "rejected": len(rejected),
         "empty": reasons["no text"],

@@ -62,7 +62,7 @@ def run(config: EvaluationConfig, tokens: Tokens, compressed: CompressedVectors,
     # of the pairs of one half of the training split alone: trigrams of the other half judge what it fills in.
     counted, others = halves(tokens)
     writer = Writer(tokens.tokenizer, sequence_vae, lexicon=Lexicon.of(tokens), pairs=Pairs(tokens, counted),
-                    latents=moves.goals(latents.mean, tokens.rows("train")))
+                    latents=moves.goals(latents.mean, tokens.rows("train", own=True)))
     subject = Subject(config, tokens, writer, seed)
     pictures = [("Sequence VAE", sequence_vae.plot), ("Embedding VAE", compressed.network.plot),
                 ("Latent transformer", latent_transformer.plot), ("Word transformer", word_transformer.plot),

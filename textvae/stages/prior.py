@@ -50,7 +50,7 @@ def fitted(trained: TrainedNetwork, tokens: Tokens, label: np.ndarray | None, *,
         # A label moves its prior by as much as it moves the fitted one.
         return (z if own is None else z - trained.weights["sequence_vae/prior_means"][own]).astype(np.float64)
 
-    training, validation = (draws(np.sort(rng.permutation(tokens.rows(split))[:MOST]))
+    training, validation = (draws(np.sort(rng.permutation(tokens.rows(split, own=True))[:MOST]))
                             for split in ("train", "validation"))
     standard = float(np.mean(-0.5 * np.sum(np.log(2 * np.pi) + validation**2, axis=1))) if len(validation) else -np.inf
     best: tuple[float, Any] = (standard, None)

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from textvae import seeds
 from textvae.config import TokensConfig
-from textvae.data import SPLITS, UNKNOWN, Corpus, Post, Tokens
+from textvae.data import BACKGROUND, SPLITS, UNKNOWN, Corpus, Post, Tokens
 from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.text import sentences, tokenizer
@@ -50,13 +51,17 @@ def run(config: TokensConfig, corpus: Corpus, *, seed: int, progress: Progress, 
     if moved:
         progress.say(f"so few posts that a split was empty: {moved} moved into it")
 
-    train = [text for own, side in zip(units, sides, strict=True) if side == "train" for text in own]
+    train, other = ([text for own, side in zip(units, sides, strict=True) if side == name for text in own]
+                    for name in ("train", BACKGROUND))
     with progress.task("learning the tokenizer"):
-        words = tokenizer.train(train, level=config.level, vocabulary=config.vocabulary, lowercase=config.lowercase)
+        words = tokenizer.train(_even(train, other), level=config.level, vocabulary=config.vocabulary,
+                                lowercase=config.lowercase)
     ids, lengths, rows, counts = _encode(config, words, units, progress)
 
     firsts = np.flatnonzero(np.diff(rows, prepend=-1))  # the first sequence of each post
     position = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))
+    background = np.array([side == BACKGROUND for side in sides], bool)
+    sides = ["train" if side == BACKGROUND else side for side in sides]
     split = np.array([SPLITS.index(side) for side in sides], np.uint8)[rows]
     per_split = _per_split(ids, lengths, rows, split)
     _check_sizes(per_split["sequences"], sides, len(corpus.posts))
@@ -64,7 +69,14 @@ def run(config: TokensConfig, corpus: Corpus, *, seed: int, progress: Progress, 
                "tokens_per_word": _tokens_per_word(words, train), **counts, "moved_posts": moved}
     return Tokens(ids=ids, offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), post=rows,
                   position=position.astype(np.int32), split=split, post_ids=tuple(post.id for post in corpus.posts),
-                  post_labels=tuple(post.labels for post in corpus.posts), tokenizer=words.to_json(), metrics=metrics)
+                  post_labels=tuple(post.labels for post in corpus.posts), tokenizer=words.to_json(), metrics=metrics,
+                  background=background if background.any() else None)
+
+
+def _even(own: Sequence[str], background: Sequence[str]) -> Iterator[str]:
+    """Texts to learn the vocabulary from: one's own so often that they count as much as the background."""
+    times = max(1, sum(map(len, background)) // max(1, sum(map(len, own))))
+    return chain(*repeat(own, times), background)
 
 
 def _check(config: TokensConfig) -> None:
@@ -90,14 +102,14 @@ def _shares(config: TokensConfig, posts: Sequence[Post]) -> dict[str, float]:
 
 
 def _sides(shares: dict[str, float], posts: Sequence[Post], filled: Sequence[bool]) -> tuple[list[str], int]:
-    """Each post's split, and how many posts had to move so that no wanted split is empty.
+    """Each post's split or ``BACKGROUND``, and how many posts had to move so that no wanted split is empty.
 
     The hash is of the post's id under a fixed name, so that a post never changes side when the corpus grows, whatever
     the seed. Only where a split would be empty, the posts with the smallest hashes move into it.
     """
     place = [seeds.fraction(f"split/{post.id}") for post in posts]
     # Where only the test file is given, the validation split is drawn from the posts for training, and vice versa.
-    given = [post.split in shares for post in posts]
+    given = [post.split in (*shares, BACKGROUND) for post in posts]
     sides = [post.split if own else _side(shares, at) for post, own, at in zip(posts, given, place, strict=True)]
     free = sorted((row for row, own in enumerate(given) if filled[row] and not own), key=place.__getitem__)
     wanted = [name for name in SPLITS if name == "train" or shares[name] > 0]

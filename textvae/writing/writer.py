@@ -75,7 +75,7 @@ class Writer(Model):
     def of(cls, tokens: Tokens, trained: TrainedNetwork, run: str = "", latents: Latents | None = None) -> "Writer":
         """The writer of a run, with the words and labels of its training split, and its latents where there are any."""
         return cls(tokens.tokenizer, trained, run, Lexicon.of(tokens), Labels(tokens), Pairs.of(tokens),
-                   None if latents is None else moves.goals(latents.mean, tokens.rows("train")))
+                   None if latents is None else moves.goals(latents.mean, tokens.rows("train", own=True)))
 
     def vary(self, text: str, n: int = 5, *, seed: int, strength: float = STRENGTH, temperature: float = TEMPERATURE,
              sampler: str = "nucleus", fluency: float | None = None, candidates: int = CANDIDATES,
