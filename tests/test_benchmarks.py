@@ -14,6 +14,7 @@ from networks import trained
 
 from benchmarks import (
     augmentation,
+    background,
     conditions,
     corpora,
     fluency,
@@ -26,6 +27,7 @@ from benchmarks import (
     variations,
 )
 from benchmarks.machine import RESULTS, describe
+from textvae import config
 from textvae.errors import TextvaeError
 
 needs_torch = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
@@ -208,7 +210,7 @@ def test_the_page_is_fresh_and_says_only_what_was_measured():
         own = path.read_text(encoding="utf-8")
         assert own == tables(own), f"{path} is stale: python -m benchmarks table"
     training, varied = (path.read_text(encoding="utf-8") for path in (page.TRAINING, page.VARIATIONS))
-    assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 3 and "n-gram refill" in varied
+    assert varied.count(page.BEGIN) == 1 and varied.count(page.END) == 4 and "n-gram refill" in varied
     assert training.count(page.END) == 4
     assert training.count(page.BEGIN) == training.count(page.BEGIN_PRIORS) == training.count(page.BEGIN_FLUENCY) == 1
     assert "| IW-NLL" in training
@@ -346,6 +348,22 @@ def test_the_table_of_remedies(tmp_path):
     new = page.training(old, tmp_path)
     assert new.startswith("Before.\n") and new.endswith(f"| nothing{' | 101.2 [99, 103]' * 5} |\n\n{page.END}After.\n")
     assert "How. a chip, 2 cores" in new and "stale" not in new and page.training(new, tmp_path) == new
+
+
+def test_the_table_of_backgrounds(tmp_path):
+    metric = {"value": 0.75, "low": 0.7, "high": 0.8}
+    own = {"variant": "the blog alone", "sources": 50, "tokens": {"sequences": {"train": 1186}}, "to_real": 2.5,
+           "content": metric, "diversity": metric, "mi": 0.25}
+    record = {"method": "How.", "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {"keras": "3"}},
+              "backgrounds": [own]}
+    (tmp_path / "background.json").write_text(json.dumps(record))
+    begins = (page.BEGIN, page.BEGIN_CONDITIONS, page.BEGIN_BACKGROUND, page.BEGIN_AUGMENTATION)
+    new = page.variations("Before.\n" + "".join(f"{begin}{page.END}" for begin in begins), tmp_path)
+    assert "| the blog alone | 1,186 | 2.5 | 0.75 [0.7, 0.8] | 0.75 [0.7, 0.8] | 0.25 |" in new
+    assert "How. 50 sources. a chip, 2 cores" in new and page.variations(new, tmp_path) == new
+    assert {*background.MEASURES} < {*own}
+    for changed in background.VARIANTS.values():
+        config.load(corpora.ROOT / "pipelines" / "blog.toml", changed)  # raises where there is no such setting
 
 
 def test_the_page_of_some_results(tmp_path):

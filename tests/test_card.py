@@ -46,6 +46,16 @@ def test_a_sample_corpus_has_its_data_sheets_licence(home: Store):
     assert "**Licence:** gensim (LGPL-2.1)" in text and "300 headline stories" in text
 
 
+@pytest.mark.parametrize(("path", "said"), [("sample:lee", "`sample:lee`"), ("/home/me/mails", "other texts")])
+def test_background_texts_are_counted_and_their_folder_is_nobodys_business(home: Store, path: str, said: str):
+    run = measured(runs.choose(home))
+    read = {**run.stages["corpus"], "metrics": {"posts": 2, "words": 9, "background_words": 5000}}
+    text = card.render(home, replace(run, stages={**run.stages, "corpus": read}, config={
+        **run.config, "corpus": {**run.config["corpus"], "background": path}}))
+    assert f"**Background:** 5,000 words of {said}, to learn the language from" in text and "/home/me" not in text
+    assert "**Background:**" not in card.render(home, run)
+
+
 def test_metrics_stand_with_their_intervals_and_break_no_table(home: Store):
     text = card.render(home, measured(runs.choose(home), elbo_nll=metric(132.156, 125.03, 138.86),
                                       satisfied_cats=metric(0.8)))

@@ -152,8 +152,9 @@ def _data(settings: dict[str, Any], metrics: dict[str, Any], origin: dict[str, A
                                f"{number(corpus.get('duplicates', 0))} duplicates were left out, "
                                f"{number(corpus.get('rejected', 0))} could not be read"))
     if aside := corpus.get("background_words"):
-        found.append(("Background", f"{number(aside)} words of `{settings['corpus'].get('background', '')}`, to learn "
-                                    "the language from"))
+        other = settings["corpus"].get("background", "")
+        found.append(("Background", f"{number(aside)} words of {f'`{other}`' if _sheet(other) else 'other texts'}, to "
+                                    "learn the language from"))
     for name in ("sequences", "tokens"):
         if counts := tokens.get(name):
             found.append((name.capitalize(), ", ".join(f"{number(counts[split])} for {word}" for split, word in zip(
