@@ -67,8 +67,8 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
     kept = _distinct(found) if config.duplicates == "drop" else found
     counts = {"files": files, **_metrics(kept, rejected), "duplicates": len(found) - len(kept)}
     if counts["words"] < FEW_WORDS and not config.background:
-        progress.say(f"{counts['words']:,} words are few to learn a language from: other texts in it help, see "
-                     "corpus.background")
+        progress.say(f"{counts['words']:,} words are few to learn a language from: beside other texts in it variations "
+                     "read far better (--set corpus.background=PATH, or sample:lee, English news that come along)")
     return Corpus(tuple(kept), tuple(rejected), counts)
 
 
