@@ -200,8 +200,8 @@ def _ways(record: dict[str, Any]) -> list[str]:
 def _background(record: dict[str, Any]) -> list[str]:
     rows = [("read", "training sequences", *background.MEASURES.values(), "MI of the latents")]
     rows += [(own["variant"], f"{own['tokens']['sequences']['train']:,}",
-              *(number(own[name]) if isinstance(own[name], float) else estimate(own[name])
-                for name in background.MEASURES), number(own["mi"])) for own in record["backgrounds"]]
+              *(estimate(own[name]) for name in background.MEASURES), number(own["mi"]))
+             for own in record["backgrounds"]]
     return [f"{record['method']} {record['backgrounds'][0]['sources']} sources. {machine(record)}\n", "\n",
             *_table(rows)]
 

@@ -8,6 +8,7 @@ singular value decomposition; Deerwester et al. 1990) for content. They are trai
 the writer counts pairs of tokens in the other half. The refill reads what the judges read.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from textvae.decoding import Sampling
 from textvae.evaluate.subject import LONGEST, SHORTEST
 from textvae.seeds import child
 from textvae.text import tokenizer
-from textvae.text.language_model import KneserNey
+from textvae.text.language_model import KneserNey, Mark
 from textvae.text.lexicon import folded
 from textvae.text.pairs import Pairs, halves
 from textvae.writing.writer import STRENGTH, TEMPERATURE, Writer
@@ -79,6 +80,11 @@ class Judges:
         """Nats of all texts together, and how many predictions they take."""
         cut = self.cut(texts)
         return sum(self._fluency.nll(own) for own in cut), sum(len(own) + 1 for own in cut)
+
+    def step_nats(self, words: Sequence[str], place: int) -> float:
+        """Nats of one word behind those before it; of the end, where the place is behind the last."""
+        word = words[place] if place < len(words) else Mark.END
+        return -math.log(self._fluency.probability(word, words[:place]))
 
     def content(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors, float64 [texts, topics]; zero for a text of unknown words."""

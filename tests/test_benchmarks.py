@@ -234,6 +234,10 @@ def test_simple_ways_change_what_they_say_and_the_judges_see_it():
     assert same["content"]["value"] == pytest.approx(1.0) and same["identical"]["value"] == 1.0
     assert same["diversity"]["value"] == pytest.approx(0.0, abs=1e-6) and same["to_real"] == pytest.approx(1.0)
     assert same["all_distinct"]["value"] == 0.0 and same["came"] == 1.0
+    # What follows another word than before: met by the judges, or with a word that they never met.
+    new = background.of_new(judges, sources, [["cat dog ran sat far", "cat dog ran sat far sat"], ["dog ran sat cow"]])
+    assert new["unmet"]["value"] == 0.5 and 0 < new["new_nats"]["value"] < 20
+    assert judges.step_nats(["dog", "cow"], 1) > judges.step_nats(["dog", "ran"], 1) > 0 < judges.step_nats(["dog"], 1)
     other = variations.measured(judges, sources, [["far far far"], ["here cat", "cat cat cat"]])
     assert other["content"]["value"] < 0.9 and other["diversity"]["value"] > 0 and other["came"] == pytest.approx(0.3)
 
@@ -352,14 +356,14 @@ def test_the_table_of_remedies(tmp_path):
 
 def test_the_table_of_backgrounds(tmp_path):
     metric = {"value": 0.75, "low": 0.7, "high": 0.8}
-    own = {"variant": "the blog alone", "sources": 50, "tokens": {"sequences": {"train": 1186}}, "to_real": 2.5,
-           "content": metric, "diversity": metric, "mi": 0.25}
+    own = {"variant": "the blog alone", "sources": 50, "tokens": {"sequences": {"train": 1186}}, "new_nats": metric,
+           "unmet": metric, "content": metric, "diversity": metric, "mi": 0.25}
     record = {"method": "How.", "machine": {"cpu": "a chip", "cores": 2, "load": [0.1], "packages": {"keras": "3"}},
               "backgrounds": [own]}
     (tmp_path / "background.json").write_text(json.dumps(record))
     begins = (page.BEGIN, page.BEGIN_CONDITIONS, page.BEGIN_BACKGROUND, page.BEGIN_AUGMENTATION)
     new = page.variations("Before.\n" + "".join(f"{begin}{page.END}" for begin in begins), tmp_path)
-    assert "| the blog alone | 1,186 | 2.5 | 0.75 [0.7, 0.8] | 0.75 [0.7, 0.8] | 0.25 |" in new
+    assert f"| the blog alone | 1,186{' | 0.75 [0.7, 0.8]' * 4} | 0.25 |" in new
     assert "How. 50 sources. a chip, 2 cores" in new and page.variations(new, tmp_path) == new
     assert {*background.MEASURES} < {*own}
     for changed in background.VARIANTS.values():
