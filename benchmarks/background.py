@@ -23,7 +23,7 @@ from textvae.errors import TextvaeError
 VARIANTS: dict[str, tuple[str, ...]] = {
     "the blog alone": (), "the blog alone, batches of 16": ("sequence_vae.batch_size=16",),
     "beside `sample:lee`, 60,000 words of news": ("corpus.background=sample:lee",),
-    "beside another blog (18F), 0.6 million words, 10 epochs": (
+    "beside another blog (18F), 0.5 million words, 10 epochs": (
         f"corpus.background={json.dumps(str(corpora.BLOGS / '18f'))}", "sequence_vae.epochs=10")}
 OWN, JUDGED_BY = "jekyll", "ropensci"
 MEASURES = {"new_nats": "nats of what is new", "unmet": "with a pair of words that is new and never met",
