@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # What is installed beside the package: dev is enough for everything but the benchmarks' yardstick in PyTorch.
 EXTRAS ?= dev
 # Tests that compute no gradient, which NumPy runs in a third of the time; called by hand they run on TensorFlow.
-WRITING := $(foreach name,augment evaluation gaps gate labels moves rewrite writer,tests/test_$(name).py)
+FORWARD := $(foreach name,augment evaluation gaps gate labels moves rewrite writer,tests/test_$(name).py)
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 SENTENCE ?= The company says it will cut jobs next year.
 
@@ -17,8 +17,8 @@ demo: $(INSTALLED)  ## train on the sample corpus, then write five variations of
 	@echo "report: $$($(BIN)/textvae show quickstart evaluation --path)/report.html"
 
 test: $(INSTALLED)  ## run the test suite
-	KERAS_BACKEND=numpy $(PYTEST) --durations=5 $(WRITING)
-	$(PYTEST) --durations=25 $(addprefix --ignore=,$(WRITING))  # each process takes a few GB
+	KERAS_BACKEND=numpy $(PYTEST) --durations=5 $(FORWARD)
+	$(PYTEST) --durations=25 $(addprefix --ignore=,$(FORWARD))  # each process takes a few GB
 
 lint: $(INSTALLED)  ## look for mistakes and style
 	$(BIN)/ruff check textvae tests benchmarks

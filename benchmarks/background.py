@@ -31,8 +31,9 @@ MEASURES = {"new_nats": "nats of what is new", "unmet": "with a pair of words th
 METHOD = (
     f"The recipe `blog` on the posts of Jekyll's blog; its test split's sentences of {variations.SHORTEST} to "
     f"{variations.LONGEST} words, the same each time, varied {variations.EACH} times at default settings. The judges "
-    "read the posts of rOpenSci, which no model did: trigrams say how unlikely each word is that does not follow the "
-    "word before it in the source, and whether they ever met the two beside each other. One training each.")
+    "read half of the training split of rOpenSci's posts, which no model did: trigrams say how unlikely each word is "
+    "that does not follow the word before it in the source, and whether they ever met the two beside each other. One "
+    "training each.")
 
 
 def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
@@ -44,15 +45,23 @@ def run(scratch: Path, quick: bool) -> Iterator[dict[str, Any]]:
     if not (corpora.BLOGS / OWN).is_dir():
         raise TextvaeError(f"the blogs are not in {corpora.BLOGS}", "set TEXTVAE_BLOGS to where they are")
     found: list[dict[str, Any]] = []
-    given = [{"scratch": str(scratch), "variant": name, "quick": quick}
+    judges = str(corpora.blog(scratch / "judges", JUDGED_BY, vocabulary=60_000))
+    given = [{"scratch": str(scratch), "judges": judges, "variant": name, "quick": quick}
              for name in list(VARIANTS)[::2 if quick else 1][:2 if quick else None]]
     for done in side_by_side("benchmarks.background", given):
         found.append(done)
         yield {"method": METHOD, "rows": [], "backgrounds": found}
 
 
-def train(scratch: str, variant: str, quick: bool) -> dict[str, Any]:
-    """Train one model and judge its variations; gives what was measured, and the sizes of what was read."""
+def train(scratch: str, judges: str, variant: str, quick: bool) -> dict[str, Any]:
+    """Train one model and judge its variations; gives what was measured, and the sizes of what was read.
+
+    Args:
+        scratch: A folder for the store.
+        judges: That of the tokens that the judges read.
+        variant: A key of ``VARIANTS``.
+        quick: Train for one epoch.
+    """
     from textvae import device, pipeline
     from textvae.store import Store
     from textvae.text import sentences
@@ -65,20 +74,18 @@ def train(scratch: str, variant: str, quick: bool) -> dict[str, Any]:
     store = Store(Path(scratch) / f"variant-{list(VARIANTS).index(variant)}", "blog")
     made = {item.stage: item for item in pipeline.run(config, store, until="latents").stages}
     kinds: dict[str, Any] = {"tokens": Tokens, "sequence_vae": TrainedNetwork, "latents": Latents}
-    tokens, trained, latents = (store.load(name, made[name].key, kinds[name])
-                                for name in kinds)
+    tokens, trained, latents = (store.load(name, made[name].key, kind) for name, kind in kinds.items())
     # Sentences as they were written: whatever the vocabulary lacks stays in them.
     held = {tokens.post_ids[post] for post in tokens.post[tokens.rows("test")].tolist()}
     texts = [text for post in store.load("corpus", made["corpus"].key, Corpus).posts if post.id in held
              for text in sentences.units(config.tokens.unit, post.text)]
-    judges = variations.Judges(Tokens.load(corpora.blog(store.folder / "judges", JUDGED_BY, vocabulary=60_000)),
-                               spaced=False)
+    read = variations.Judges(Tokens.load(Path(judges)), spaced=False)
     writer = Writer.of(tokens, trained, latents=latents)
-    sources = [text for text, cut in zip(texts, judges.cut(texts), strict=True)
+    sources = [text for text, cut in zip(texts, read.cut(texts), strict=True)
                if variations.SHORTEST <= len(cut) <= variations.LONGEST
                and not writer.too_long(writer.tokenizer.encode(text))][:4 if quick else None]
     groups = variations.ours(writer, sources, variations.STRENGTH)
-    measured = {**variations.measured(judges, sources, groups), **of_new(judges, sources, groups)}
+    measured = {**variations.measured(read, sources, groups), **of_new(read, sources, groups)}
     return {"variant": variant, "sources": len(sources), "corpus": made["corpus"].metrics,
             "tokens": made["tokens"].metrics, "mi": latents.metrics.get("mi"),
             "seconds": {name: item.seconds for name, item in made.items()}, **measured}

@@ -1,6 +1,7 @@
 """docs/performance.md and the tables of other pages, written from the results' files and nothing else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,7 @@ def training(page: str, results: Path = RESULTS) -> str:
     heard = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("fluency-*.json"))]
     if heard:
         page = _between(page, BEGIN_FLUENCY, [line for own in heard for line in _fluency(own)])
-    path = results / "remedies.json"
-    if not path.exists():
-        return page
-    return _between(page, BEGIN_REMEDIES, _remedies(json.loads(path.read_text(encoding="utf-8"))))
+    return _of_one(page, BEGIN_REMEDIES, results / "remedies.json", _remedies)
 
 
 def variations(page: str, results: Path = RESULTS) -> str:
@@ -96,10 +94,7 @@ def variations(page: str, results: Path = RESULTS) -> str:
                                ("augmentation", BEGIN_AUGMENTATION, _augmentation)):
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob(f"{name}-*.json"))]
         page = _between(page, begin, [line for own in found for line in lines(own)])
-    path = results / "background.json"
-    if not path.exists():
-        return page
-    return _between(page, BEGIN_BACKGROUND, _background(json.loads(path.read_text(encoding="utf-8"))))
+    return _of_one(page, BEGIN_BACKGROUND, results / "background.json", _background)
 
 
 def retraining(page: str, results: Path = RESULTS) -> str:
@@ -217,6 +212,11 @@ def _augmentation(record: dict[str, Any]) -> list[str]:
             f"{record['tested']:,} test texts. Labels that the model learnt from: {', '.join(seen) or 'none'}. "
             f"{machine(record)}\n", "\n",
             *_table(rows), "\n"]
+
+
+def _of_one(page: str, begin: str, path: Path, lines: Callable[[dict[str, Any]], list[str]]) -> str:
+    """The page with the table of one file's record; as it is where there is no such file."""
+    return _between(page, begin, lines(json.loads(path.read_text(encoding="utf-8")))) if path.exists() else page
 
 
 def _between(page: str, begin: str, lines: list[str]) -> str:
