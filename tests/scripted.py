@@ -88,9 +88,9 @@ class ScriptedWriter:
         return Sampling(sampler, temperature, fluency=default)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float, sampler: str, fluency: float | None = 0.0,
-                   label: Any = None) -> list[np.ndarray]:
-        # Samples are what a user gets; means come back as they are.
-        assert fluency == (0 if sampler == "greedy" else 0.3)
+                   label: Any = None, unknown: bool = False) -> list[np.ndarray]:
+        # Samples are what a user gets; means come back as they are, with what the vocabulary lacks.
+        assert fluency == (0 if sampler == "greedy" else 0.3) and unknown == (sampler == "greedy")
         said = TEST if sampler == "greedy" else self.sampled
         return [np.array(WORDS.encode(said[i % len(said)]), np.int32) for i in range(len(z))]
 

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import networks
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from textvae.errors import InputError
 from textvae.writing import frames
@@ -105,7 +107,7 @@ def test_tables_that_cannot_be_augmented_are_refused():
             augment(Scripted(), frame, text="text", seed=1)
 
 
-@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
 def test_tables_come_back_as_they_were(tmp_path, ending):
     frame = pd.DataFrame({"text": ["a, \"b\"\nc", "NA", "", "naïve", "-5"], "n": ["1", "null", "02", "", "+3.5"]})
     path = tmp_path / f"table.{ending}"
@@ -162,5 +164,53 @@ def test_bad_tables_say_what_is_wrong(tmp_path):
                           ("d.csv", "binary data"), ("e.xls", "no table that can be read"), ("g.csv", "no such file")):
         with pytest.raises(InputError, match=message):
             frames.read(tmp_path / name)
+    with pytest.raises(InputError, match="two columns have one name"):
+        frames.read(tmp_path / "a.csv", ("x", "x"))
+    parquet.write_table(pa.Table.from_arrays([pa.array([1])] * 2, ["n", "n"]), tmp_path / "h.parquet")
+    with pytest.raises(InputError, match="two columns have one name"):
+        frames.read(tmp_path / "h.parquet")
     with pytest.raises(InputError, match="no kind of table"):
         frames.write(frame, tmp_path / "f.xls")
+
+
+def test_bytes_that_are_no_utf8_stay_as_they_are(tmp_path):
+    given = "text,n\né é,1\ncaf".encode() + b"\xe9,2\n"
+    path = tmp_path / "a.csv"
+    path.write_bytes(given)
+    path.chmod(0o600)
+    (tmp_path / "link.csv").symlink_to(path)
+    assert frames.write(frames.read(path)[0], tmp_path / "link.csv") == 0
+    assert path.read_bytes() == given and path.stat().st_mode & 0o777 == 0o600 and (tmp_path / "link.csv").is_symlink()
+    line = '{"text": "half \\ud83d", "n": 1}\n'
+    (tmp_path / "a.jsonl").write_text(line)
+    frame, _ = frames.read(tmp_path / "a.jsonl")
+    frames.write(frame, tmp_path / "b.jsonl")
+    assert (tmp_path / "b.jsonl").read_text() == line
+    frames.write(frame, tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text()) == [json.loads(line)]
+
+
+@pytest.mark.parametrize(("name", "cells", "message"), [
+    ("a.csv", ["\ud83d"], r"cannot hold '\\ud83d'"), ("a.parquet", ["\ud83d"], r"cannot hold '\\ud83d'"),
+    ("a.parquet", [1, "b2"], "Could not convert 'b2'"), ("a.parquet", [2**70], "too large")])
+def test_a_file_stays_where_another_cannot_be_written(tmp_path, name, cells, message):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match=message):
+        frames.write(pd.DataFrame({"text": cells}, dtype=object), tmp_path / name)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        frames.write(ROWS, tmp_path / "folder.csv")
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_whole_numbers_and_an_index_of_parquet_stay(tmp_path):
+    frame = pd.DataFrame({"text": ["a", "b"], "n": pd.array([2**53 + 1, None], dtype="Int64")},
+                         index=pd.Index([7, 8], name="id"))
+    table = pa.Table.from_pandas(frame).replace_schema_metadata(None)  # as one that pandas did not write
+    parquet.write_table(table, tmp_path / "n.parquet")
+    frame.to_parquet(tmp_path / "id.parquet")
+    for name in ("n", "id"):
+        frames.write(frames.read(tmp_path / f"{name}.parquet")[0], tmp_path / "out.parquet")
+        out = parquet.read_table(tmp_path / "out.parquet")
+        assert out.to_pydict() == {"text": ["a", "b"], "n": [2**53 + 1, None], "id": [7, 8]}
+        assert out.schema.field("n").type == pa.int64()

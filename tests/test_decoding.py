@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from textvae.decoding import BEGIN, END, FREE, ROWS, SAMPLERS, Decoder, Sampling, Steering
+from textvae.decoding import BEGIN, END, FREE, ROWS, SAMPLERS, UNKNOWN, Decoder, Sampling, Steering
 from textvae.errors import TextvaeError
 
 A, B, C, D = 4, 5, 6, 7
@@ -160,10 +160,20 @@ def test_barred_tokens_are_never_written(sampler):
 
 
 @pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])
+def test_the_unknown_token_is_written_only_where_it_may_be(sampler):
+    table = {BEGIN: {UNKNOWN: 0.9, A: 0.1}, UNKNOWN: {END: 1.0}, A: {END: 1.0}}
+    (ids,), _ = write(table, sampler=sampler)
+    assert ids.tolist() == [A]
+    (ids,), _ = write(table, sampler=sampler, temperature=0.01, steering=Steering(unknown=True))
+    assert ids.tolist() == [UNKNOWN]
+
+
+@pytest.mark.parametrize("sampler", [*SAMPLERS, "beam"])
 def test_a_text_without_end_stops_at_max_length(sampler):
-    (ids,), log_probs = write({BEGIN: {A: 1.0}, A: {A: 1.0}}, sampler=sampler, length=5)
-    assert ids.tolist() == [A] * 5
-    assert np.isfinite(log_probs).all()
+    (ids,), log_probs = write({BEGIN: {A: 1.0}, A: {A: 0.5, B: 0.5}, B: {A: 0.5, B: 0.5}}, sampler=sampler, length=5)
+    assert len(ids) == 5
+    # Of six tokens, the last of which stands in the place of the end.
+    assert log_probs == pytest.approx(np.log(0.5) * 5 / 6, abs=1e-4)
 
 
 def test_a_seed_writes_the_same_again_and_another_does_not():

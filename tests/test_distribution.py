@@ -116,7 +116,7 @@ def test_workers_are_named_on_the_command_line_or_by_a_cluster(monkeypatch):
 
 @pytest.mark.parametrize("hosts, index, message", [
     ("a:1,b", 0, "'b' is no address"), ("a:1,a:1", 0, "names an address twice"), ("a:1,b:1", 2, "there is no worker 2"),
-    ("a:1,b:1", None, "go together"), (None, 1, "go together")])
+    ("a:1,b:65536", 0, "'b:65536' is no address"), ("a:1,b:1", None, "go together"), (None, 1, "go together")])
 def test_wrong_workers_are_refused(hosts, index, message):
     with pytest.raises(TextvaeError, match=message):
         workers.named(hosts, index)
@@ -166,7 +166,8 @@ def test_one_device_trains_without_a_strategy():
     assert distribution.start(Device("cpu", "a chip", "tensorflow", "float32"), None) is None
 
 
-def test_an_aggressive_encoder_is_trained_on_one_device(tmp_path):
+@pytest.mark.parametrize("alone", [{"aggressive": True}, {"mean_gamma": 0.6}])
+def test_what_devices_would_not_share_is_trained_on_one(alone, tmp_path):
     import networks
 
     from textvae.progress import Progress
@@ -174,8 +175,8 @@ def test_an_aggressive_encoder_is_trained_on_one_device(tmp_path):
 
     devices = distribution.Devices(None, 2, 1)
     tokens = networks.tokens([[4, 5], [6, 7]], [0, 1], [0, 1])
-    with pytest.raises(ConfigError, match="aggressive trains on one device"):
-        sequence_vae.run(SequenceVAEConfig(aggressive=True, vectors="none"), tokens, None, None, seed=1,
+    with pytest.raises(ConfigError, match=f"{next(iter(alone))} trains on one device"):
+        sequence_vae.run(SequenceVAEConfig(**alone, vectors="none"), tokens, None, None, seed=1,
                          progress=Progress(), scratch=tmp_path, devices=devices)
 
 

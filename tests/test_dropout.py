@@ -44,6 +44,13 @@ def test_no_place_and_no_call_follows_another():
         assert abs((one & other).mean() - 0.09) < five_deviations
 
 
+def test_the_mask_of_another_seed_is_not_this_one_moved():
+    one, other = zeros(1), zeros(2)
+    for step in range(-8, 9):
+        moved = np.roll(other, step)
+        assert abs((one & moved).mean() - 0.09) < 5 * np.sqrt(0.09 * 0.91 / len(one))
+
+
 def test_one_seed_gives_one_mask():
     np.testing.assert_array_equal(zeros(5, calls=3), zeros(5, calls=3))
 

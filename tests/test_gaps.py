@@ -1,5 +1,7 @@
 """Filling gaps: what is given stays, and what stands between is written."""
 
+import re
+
 import networks
 import numpy as np
 import pytest
@@ -26,6 +28,14 @@ def test_what_is_given_stays_and_gaps_are_filled(writer):
     # What the model cannot spell stays as it was written.
     assert all(own.text.startswith("The  zebra ") for own in complete(writer, "The  zebra ___ home", 3, seed=1,
                                                                        temperature=1.0))
+
+
+@pytest.mark.parametrize(("level", "text", "filled"), [
+    ("word", "the ___ ___ sat  on ___\t___", r"the \S.* \S.* sat  on \S.*\t\S.*"),
+    ("bpe", "the ___ ___ sat.", r"the \S.* \S.* sat\.")])
+def test_gaps_that_stand_together_are_filled_one_by_one(level, text, filled):
+    found = complete(networks.writer(level=level, max_length=30), text, 40, seed=1, temperature=1.0)
+    assert found and all(re.fullmatch(filled, own.text) and "_" not in own.text for own in found)
 
 
 def test_gaps_that_make_no_sense_are_refused(writer):

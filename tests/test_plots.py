@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 MEANS = RNG.normal(size=(60, 5)) * [3, 2, 1, 0.1, 0.1]
 DRAWN = {
     "history": lambda: plots.history(ROWS, title="a $title$ <b>"),
-    "kl": lambda: plots.kl_per_dimension(np.array([0.1, 2.0, 0.001]), np.array([True, True, False])),
+    "kl": lambda: plots.dimensions(np.array([0.1, 2.0, 0.001]), np.array([True, True, False]), measure="KL in nats"),
     "scatter": lambda: plots.latent_scatter(MEANS, np.arange(60)),
     "lengths": lambda: plots.lengths({"test": np.array([3, 4, 9]), "samples": np.array([2, 2])}),
 }

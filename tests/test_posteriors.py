@@ -41,6 +41,16 @@ def test_the_kl_in_closed_form_is_that_of_draws(kind):
     assert exact == pytest.approx(ratios.mean(), abs=float(5 * ratios.std() / math.sqrt(COUNT) + 1e-3))
 
 
+def test_no_draw_of_a_von_mises_fisher_lies_where_there_is_next_to_no_density():
+    """In 32 dimensions one draw in 4,096 lay on the way to the opposite pole, and the mean of p/q was that one's."""
+    layer = family("vmf", 32, concentration=80.0)
+    q = parameters(layer)
+    z = drawn(layer, q, 20_000)
+    assert (z @ q["mean"][0]).min() > 0.55  # three in a million lie below it
+    ratios = np.asarray(layer.prior_log_prob(z)) - np.asarray(layer.log_prob(q, z))
+    assert np.logaddexp.reduce(ratios) - math.log(len(z)) < 0.0  # E_q[p/q] is 1 at most
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "full", "vmf", "categorical"])
 def test_mean_and_variance_are_those_of_draws(kind):
     layer = family(kind)

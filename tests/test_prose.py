@@ -55,7 +55,8 @@ SENTENCES = [
 
 PARTS = ["The dog ran home today.", "\n", "\r\n", "\n\n", "# ", "- ", "> ", "  ", "`code` ", "{{", "}}", "<!--", "-->",
          "---\n", "* * *", "1. ", "\t", "\ue000", "é. Ünd so wäiter geht es. ", "[a](b)", "```\n", "|a|b|\n|-|-|\n",
-         "</div>", "\x0c", "\u2028", "\x00"]
+         "</div>", "$$", "{",
+         "}", "![a. The dog is here. b](c)", "`` a. The dog is here. b ``", " ##\n", "<b a='", "\x0c", "\u2028", "\x00"]
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
@@ -80,8 +81,44 @@ def test_plain_text_and_marks_at_its_beginning():
     assert [own.text for own in prose.find(text, markdown=False)] == ["The first line is here.",
                                                                      "The third one is again."]
     assert [own.start for own in prose.find("\ufeff\nThe first line is here.", markdown=True)] == [2]
+    broken = "---\ntitle: [\n---\nThis header cannot be read.\n"
     with pytest.raises(InputError, match="cannot be read: its header is not valid YAML"):
-        prose.find("---\ntitle: [\n---\nThis header cannot be read.\n", markdown=True)
+        prose.find(broken, markdown=True)
+    assert [own.text for own in prose.find(broken, markdown=False)] == ["This header cannot be read."]
+
+
+@pytest.mark.parametrize("post", [
+    "We write the law as\n$$\nE = m c^2\n$$\nwhere the men are in the city.", "$$ where the men are in the city.",
+    "$$\na = b.\nThe men are still in it.\n$$", ":::tip\nthe men are in the city.\n:::",
+    "!!! note\n    the men are here.", "A term\n: The men are in the city.", "• The men are in the city.",
+    'Save it with `git commit -m "Mend it. The men are here now. Closes 12."` at once.',
+    "Save it with ``a ` b. The men are here now. Closes`` at once.",
+    "![A photo of it. The men are here now. It was in May.](a.jpg)",
+    'A <img alt="A photo of it. The men are here now.\nIt was in May." src="b.jpg"> is here.',
+    '[It](http://x.org "A title. The men are here now. It goes on so") was late.',
+    "[A link. The men are here now. It goes on](http://x.org) was late.",
+    "See [A link. The men are here now. It goes on][a] at last\n\n[a]: http://x.org",
+    "See <Note\n  text='A note. The men are here now. It goes on.'\n/> at last",
+    '{: title="A title. The men are here now. It goes on."}', "{/* A note. The men are here now. It goes on. */}",
+    "import a from 'a'\n\nexport const text = 'A text. The men are here now. It goes on.'"], ids=str)
+def test_what_is_inside_marks_is_no_prose(post):
+    before, after = "The oven gets hot.", "Then we go on."
+    found = prose.find(f"{before}\n\n{post}\n\n{after}\n", markdown=True)
+    assert [own.text for own in found] == [before, after]
+
+
+def test_what_stands_beside_marks_is_prose():
+    found = prose.find("The oven gets hot. [The plan](a.md) says so. Wait an hour. `Wait. Stop` is code. Then go on."
+                       "\nIt costs $$ or more. Import it from 'us' now. They export it.", markdown=True)
+    assert [own.text for own in found] == ["The oven gets hot.", "Wait an hour.", "Then go on.",
+                                           "Import it from 'us' now.", "They export it."]
+
+
+@pytest.mark.parametrize("line", ["## How to bake it", "## How to bake it ##", "# How to bake it #  ",
+                                  "How to bake it\n---", "> # No\n\n1. # How to bake it ###"])
+def test_headings_that_are_closed_are_found(line):
+    (found,) = prose.find(f"{line}\n", markdown=True, headings=True)
+    assert found.text == "How to bake it" == f"{line}\n"[found.start:found.end]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

@@ -104,7 +104,7 @@ def test_the_kls_weight_by_every_schedule():
         pretrain_epochs=1, warmup_epochs=8, cycles=2, anneal=name), epoch), 2) for epoch in range(11)]
         for name in ("linear", "cyclical", "constant", "none")}
     assert weights["linear"] == [0, 0.11, 0.22, 0.33, 0.44, 0.56, 0.67, 0.78, 0.89, 1, 1]
-    assert weights["cyclical"] == [0, 0.4, 0.8, 1, 1, 0.4, 0.8, 1, 1, 1, 1]
+    assert weights["cyclical"] == [0, 0, 0.5, 1, 1, 0, 0.5, 1, 1, 1, 1]
     assert weights["constant"] == [0] + [1] * 10 and weights["none"] == [0] * 11
 
 

@@ -294,6 +294,32 @@ def test_latents_are_aligned_with_tokens(trained, tokens, vectors, tmp_path):
     assert 0 <= found.metrics["active_units"] <= 4
 
 
+def test_what_discrete_latents_say_is_no_more_than_their_kl(tokens, tmp_path):
+    """As diagonal Gaussians, one-hot vectors of a network that has learnt nothing said two nats."""
+    from textvae import nn
+    from textvae.config import LatentsConfig
+    from textvae.nn.weights import gather
+
+    network = nn.NETWORKS["sequence_vae"](vocabulary=tokens.vocabulary_size, embedding=4, hidden=4, latent=3,
+                                          max_length=12, posterior="categorical", categories=4, seed=1)
+    untrained = TrainedNetwork(network.kind, network.settings, gather(network))
+    found = latents.run(LatentsConfig(), tokens, untrained, seed=1, progress=Progress(), scratch=tmp_path)
+    assert abs(found.metrics["mi"]) < 0.1
+
+
+def test_a_plain_autoencoder_is_told_every_latent(trained, tokens, monkeypatch, tmp_path):
+    from textvae.config import AutoencoderConfig
+    from textvae.stages import autoencoder, sequence_vae
+
+    asked = []
+    monkeypatch.setattr(sequence_vae, "run", lambda config, *args, **kwargs: asked.append(config))
+    network = dataclasses.replace(trained, settings={**trained.settings, "latent_dropout": 0.3, "mean_gamma": 0.6,
+                                                     "free_bits": 0.1})
+    autoencoder.run(AutoencoderConfig(epochs=1), tokens, network, seed=1, progress=Progress(), scratch=tmp_path)
+    (config,) = asked
+    assert (config.latent_dropout, config.mean_gamma, config.free_bits, config.anneal) == (0.0, 0.0, 0.0, "none")
+
+
 def test_save_and_load_give_equal_outputs(trained, tokens, tmp_path):
     from textvae import nn
     from textvae.nn.weights import restore

@@ -133,6 +133,28 @@ def test_a_pair_that_is_spaced_in_both_ways_follows_the_rule() -> None:
     assert words.decode(words.encode("b / a"), like="a / b") == "b/a"
 
 
+@pytest.mark.parametrize(("like", "text"), [
+    ('It was a hard year," he said.', 'It was so," Mr Lee said.'),
+    ('It was a hard year," he said.', '"We go," Lee said.'),
+    ('It is late."', 'It is so!"'), ("I don't go,' he said.", "We don't go,' Lee said."),
+    ("The workers' union is on strike.", "The firms' men are so."),
+    ('He said "go" to us.', 'Say "no" to it, he "asks".'),
+    ("The talks — which began — go on.", "The talks — police — begin."), ("It was late—too late.", "It is so—very so."),
+    ("The talks – which began – go on.", "A deal – police say – is near."),
+    ("It costs 20 € for each.", "It costs 20 € of it."), ('He said "it is late."', "It is late. The end."),
+    ("It (he said) is, too.", "It (we say) is (so), he.")], ids=str)
+def test_signs_beside_other_words_are_spaced_as_in_the_text(like: str, text: str) -> None:
+    words = tokenizer.train([text], level="word", vocabulary=300)
+    assert words.decode(words.encode(text), like=like) == text
+
+
+@settings(max_examples=50, derandomize=True)
+@given(st.text(), st.text(alphabet="ab'\"—€. ("))
+def test_words_keep_their_signs_whatever_they_are_spaced_like(text: str, like: str) -> None:
+    words = tokenizer.train([text], level="word", vocabulary=300)
+    assert "".join(words.decode(words.encode(text), words.spelt(text), like).split()) == "".join(text.split())
+
+
 @settings(max_examples=50, derandomize=True)
 @given(st.text())
 def test_words_lose_white_space_only(text: str) -> None:

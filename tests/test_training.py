@@ -266,3 +266,28 @@ def test_batches_made_ahead_are_the_same_and_hand_errors_over():
     assert threads()
     endless.close()  # a reader that stops early takes the thread with it
     assert not threads()
+
+
+def test_averages_of_a_short_training_are_of_its_weights_and_forget_what_was_before():
+    import keras
+
+    from textvae.nn.training import averaging
+
+    most, after, steps = 0.999, 4, 40
+    weight = keras.Variable(np.zeros(1, np.float32))
+    optimizer = averaging(keras.optimizers.SGD, most=most, after=after)(1.0)
+    optimizer.build([weight])
+    weights = []
+    for step in range(steps):
+        if step == after:
+            weight.assign([100.0])  # a fresh start
+        optimizer.apply([keras.ops.convert_to_tensor(np.full(1, -1.0, np.float32))], [weight])
+        weights.append(float(weight[0]))
+    expected = 0.0
+    for step, value in enumerate(weights):
+        counted = max(step - after, 0)
+        momentum = min(most, (1 + counted) / (10 + counted)) if step else 0.0
+        expected = momentum * expected + (1 - momentum) * value
+    optimizer.finalize_variable_values([weight])
+    assert float(weight[0]) == pytest.approx(expected, rel=1e-5)
+    assert weights[-12] < expected < weights[-1]  # not those of the first steps, as 0.999 by itself would have it

@@ -259,6 +259,21 @@ def test_what_must_be_had_is_placed(level):
     assert without < {"word": 0.4, "bpe": 0.8}[level]
 
 
+@pytest.mark.parametrize("level", ["word", "bpe"])
+def test_signs_are_had_and_avoided_beside_words(level):
+    own = networks.writer(texts=["@united when do we fly?", ".@united where is my bag?", "so late @jetblue #fail"],
+                          level=level, max_length=30)
+    assert not Conditions(must=("?",)).failed("Really?") and Conditions(avoid=("@",)).failed("@united")
+    assert Conditions(must=("#no",)).failed("#nothing") and not Conditions(must=("c++",)).failed("C++11")
+    found = own.vary("@united when do we fly?", 5, seed=1, temperature=1.0, conditions=Conditions(avoid=("@",)))
+    assert found and not any("@" in one.text for one in found) and "avoid '@'" not in found.failed
+    found = own.vary("so late", 10, seed=1, temperature=1.0, conditions=Conditions(must=("?", "@jetblue")))
+    assert found and all("?" in one.text and "@jetblue" in one.text for one in found)
+    marks, names = Conditions(must=("?", "@jetblue")).phrases(own.tokenizer)
+    assert own.tokenizer.decode(marks) == "?"
+    assert own.tokenizer.decode(names) == (" @jetblue" if level == "bpe" else "@jetblue")
+
+
 def test_conditions_that_cannot_be_met_say_so(writer):
     found = writer.vary(TEXTS[0], 3, seed=1, conditions=Conditions(avoid=("/./",)))
     assert not found and found.written == 4 * CANDIDATES * 3 and found.failed["avoid '/./'"] > 0.8 * found.written

@@ -55,25 +55,26 @@ def history(rows: tuple[dict[str, float], ...], *, title: str) -> bytes:
     return out.getvalue()
 
 
-def kl_per_dimension(nats: np.ndarray, active: np.ndarray) -> bytes:
-    """Draw the mean KL of each latent dimension, the largest first.
+def dimensions(numbers: np.ndarray, active: np.ndarray, *, measure: str) -> bytes:
+    """Draw a number of each latent dimension, the largest first.
 
     Args:
-        nats: float [latent].
+        numbers: float [latent].
         active: bool [latent]; inactive dimensions are drawn pale.
+        measure: What they are, such as ``"KL in nats"``.
 
     Returns:
         PNG bytes.
     """
-    order = np.argsort(-nats, kind="stable")
+    order = np.argsort(-numbers, kind="stable")
     with _figure(4.6, 3.4) as (figure, out):
         axes = figure.add_subplot()
         places = np.arange(len(order))
         for chosen, name, colour in ((active[order], "active", FIRST), (~active[order], "inactive", PALE)):
             if chosen.any():
-                axes.bar(places[chosen], nats[order][chosen], color=colour, label=name, width=0.8)
-        axes.set_xlabel("latent dimension, by KL")
-        axes.set_ylabel("KL in nats")
+                axes.bar(places[chosen], numbers[order][chosen], color=colour, label=name, width=0.8)
+        axes.set_xlabel("latent dimension, by size")
+        axes.set_ylabel(measure)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize=8)
     return out.getvalue()

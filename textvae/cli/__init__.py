@@ -104,6 +104,9 @@ def _run(args: list[str]) -> int:
         # Python flushes standard output once more on its way out: let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except MemoryError as error:
+        _tell(f"there is too little memory: {error}".rstrip(": "), "ask for fewer texts, or train on smaller batches")
+        return TextvaeError.exit_code
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

@@ -15,7 +15,7 @@ cool = click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0
 @options.pipeline
 @click.argument("a")
 @click.argument("b")
-@click.option("--steps", type=click.IntRange(min=2), default=7, show_default=True, metavar="N",
+@click.option("--steps", type=click.IntRange(2, options.COUNT.max), default=7, show_default=True, metavar="N",
               help="Texts to write, both ends included.")
 @click.option("--spherical/--straight", default=None,
               help="Go along the sphere or the straight line.  [default: the sphere where z lies on one]")
@@ -108,7 +108,7 @@ def analogy(pipeline: str, a: str, b: str, c: str, temperature: float, seed: int
 @click.command()
 @options.pipeline
 @click.argument("text")
-@click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
+@click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="How many ways to fill it.")
 @options.judged
 @options.temperature

@@ -1,7 +1,7 @@
 """What commands that write texts are given: a run to open, texts, files."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,11 +54,15 @@ def writable(path: Path) -> None:
         raise InputError(f"there is no folder {path.parent} for {path.name}", "make it first")
 
 
-def texts(given: tuple[str, ...]) -> Iterator[list[str]]:
+def texts(given: tuple[str, ...], leave: Callable[[str], None] | None = None) -> Iterator[list[str]]:
     """Yield the texts as given, with - replaced by the lines of standard input that hold more than white space.
 
     Those come together that are there together: of standard input the lines that came while others were worked on, so
     that nobody who writes one line and waits for its answer waits for ever.
+
+    Args:
+        given: The texts.
+        leave: Is told why a line of standard input is left out; without it, such a line is an error.
 
     Raises:
         InputError: All of it is empty, or standard input is not UTF-8.
@@ -66,8 +70,15 @@ def texts(given: tuple[str, ...]) -> Iterator[list[str]]:
     from textvae.errors import InputError
 
     none = True
+
+    def left(why: str) -> None:
+        nonlocal none
+        none = False
+        if leave:
+            leave(why)
+
     for dash, items in groupby(given, key="-".__eq__):
-        for some in _lines() if dash else (list(items),):
+        for some in _lines(left if leave else None) if dash else (list(items),):
             if able := [text.strip() for text in some if text.strip()]:
                 none = False
                 yield able
@@ -75,7 +86,7 @@ def texts(given: tuple[str, ...]) -> Iterator[list[str]]:
         raise InputError("there is no text: all that was given is empty", "give a text, or one per line with -")
 
 
-def _lines() -> Iterator[list[str]]:
+def _lines(leave: Callable[[str], None] | None) -> Iterator[list[str]]:
     from textvae.errors import InputError
 
     stdin: Any = sys.stdin.buffer  # a BufferedReader, whose read1 waits for no more than there is
@@ -89,7 +100,9 @@ def _lines() -> Iterator[list[str]]:
             try:
                 lines.append(line.decode("utf-8-sig" if row == 1 else "utf-8"))
             except UnicodeDecodeError as error:
-                yield lines
-                raise InputError(f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}",
-                                 "convert it first, for example with iconv -f latin1 -t utf-8") from error
+                why = f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}"
+                if leave is None:
+                    yield lines
+                    raise InputError(why, "convert it first, for example with iconv -f latin1 -t utf-8") from error
+                leave(why)
         yield lines

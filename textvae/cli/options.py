@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+# More than anybody reads, and few enough that what is drawn for them has room.
+COUNT, CANDIDATES = click.IntRange(1, 100_000), click.IntRange(1, 1_000)
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -50,7 +52,7 @@ fluency = click.option("--fluency", type=click.FloatRange(min=0.0, max=1.0), met
                        help="How much what reads well counts in each word beside what the text's latent says: 0 not at "
                             "all, 1 alone.  [default: 0.45 where sequence_vae.latent_dropout was set, what training "
                             "found for samples without a region, a near text or a judged label, else 0]")
-candidates = click.option("--candidates", type=click.IntRange(min=1), default=16, show_default=True, metavar="N",
+candidates = click.option("--candidates", type=CANDIDATES, default=16, show_default=True, metavar="N",
                           help="Texts written for each one wanted, of which the best stays: more read better and take "
                                "longer.")
 constraint = click.option("--constraint", "constraints", metavar="NAME", multiple=True,

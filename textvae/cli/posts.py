@@ -30,17 +30,22 @@ def read(file: Path) -> tuple[str, bool]:
     """A post's text, its line ends as they are, and whether it is Markdown.
 
     Raises:
-        InputError: It is not there, it is HTML, or not UTF-8.
+        InputError: It is not there, not UTF-8, HTML, or has an ending that does not tell what it is.
     """
     from textvae.cli.given import readable
     from textvae.errors import InputError
-    from textvae.readers.files import HTML, MARKDOWN
+    from textvae.readers.files import HTML, MARKDOWN, PLAIN
 
     suffix = file.suffix.lower()
     if suffix in HTML:
         raise InputError(f"{file}: sentences of HTML cannot be varied in place", "give Markdown or plain text")
+    post = readable(file)
+    markdown = suffix in MARKDOWN or suffix == ".mdx"
+    if not markdown and suffix not in PLAIN:
+        raise InputError(f"{file}: {suffix or 'no ending'} says neither Markdown nor plain text",
+                         "give a file that ends in .md, .mdx or .txt")
     try:
-        return readable(file).decode("utf-8"), suffix in MARKDOWN
+        return post.decode("utf-8"), markdown
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8: byte {error.object[error.start]:#x} at {error.start}",
                          "convert it first, for example with iconv -f latin1 -t utf-8") from error

@@ -13,17 +13,17 @@ from textvae.cli import options
 @click.option("--text", metavar="COLUMN", required=True, help="The column with the texts.")
 @click.option("--label", metavar="COLUMN", help="The column with the labels, which variations keep.")
 @click.option("--columns", metavar="A,B,...", help="Names of the columns, where a CSV file has no header.")
-@click.option("-n", "count", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+@click.option("-n", "count", type=options.COUNT, default=4, show_default=True, metavar="N",
               help="Variations per row.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE",
-              help="Where the table goes; its ending says whether as CSV, JSON Lines or Parquet.")
+              help="Where the table goes; its ending says whether as CSV, JSON Lines, JSON or Parquet.")
 @click.option("--relabel", is_flag=True, help="Give a variation that another label fits better that one; else it is "
               "left out.")
 @click.option("--raw", is_flag=True, help="Leave cells as they are that a spreadsheet would compute.")
 @options.strength
 @options.temperature
 @options.sampler
-@click.option("--candidates", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+@click.option("--candidates", type=options.CANDIDATES, default=4, show_default=True, metavar="N",
               help="Texts written for each one wanted, of which the best stays, if it keeps the label.")
 @options.seed
 @options.of_run
@@ -50,10 +50,12 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     from textvae.writing.augment import augment as enlarge
 
     writable(output)
+    frames.ending(output)
     names = tuple(columns.split(",")) if columns else ()
     frame, rejected = frames.read(table, names)
     for row in rejected:
         tell(f"left out: {row.source}: {row.reason}")
+    frames.packed(frame, output)  # what its file cannot hold is said before there is something to lose
     writer = opened(pipeline, store, run, device, few=False)
     done = enlarge(writer, frame, text=text, label=label or "", n=count, relabel=relabel, seed=seed, strength=strength,
                    temperature=temperature, sampler=sampler, candidates=candidates, progress=watcher())

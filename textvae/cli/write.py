@@ -2,12 +2,13 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from textvae.cli import options
 from textvae.cli.given import FEW_SOURCES, few, opened, texts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.pipeline
 @click.argument("text", nargs=-1)
-@click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
+@click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="Variations per text.")
 @options.strength
 @options.temperature
@@ -82,6 +83,8 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
         raise click.UsageError("give a TEXT or --file POST" + (", not both" if file else ""))
     if not file and (output or page or diff or headings):
         raise click.UsageError("--output, --html, --diff and --headings go with --file")
+    if file and click.get_current_context().get_parameter_source("count") is not ParameterSource.DEFAULT:
+        raise click.UsageError("-n goes with TEXT: a sentence of a post is varied once")
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
                              "fluency": fluency, "candidates": candidates, "label": label,
                              "conditions": _conditions(**given)}
@@ -93,8 +96,14 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
     writer = opened(pipeline, store, run, device, few=quick and "-" not in text and len(text) <= FEW_SOURCES)
     done = left = 0
     start = time.monotonic()
+
+    def leave(why: str) -> None:
+        nonlocal left
+        left += 1
+        tell(f"left out: {why}")
+
     with (beside_results() if "-" in text else Progress()).task("varying texts") as advance:
-        for some in _together(text):
+        for some in _together(text, leave):
             able = []
             for source in some:
                 try:
@@ -103,19 +112,19 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
                 except InputError as error:
                     if "-" not in text:
                         raise
-                    tell(f"left out: {error.message}")
+                    leave(error.message)
             _say_variations(writer, able, count, as_json, asked)
-            done, left = done + len(able), left + len(some) - len(able)
+            done += len(able)
             advance(len(some), **{"a second": (done + left) / (time.monotonic() - start)})
     if left and not done:
         raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
 
 
-def _together(given: tuple[str, ...]) -> Iterator[list[str]]:
-    """The texts that were given, not too many at once."""
+def _together(given: tuple[str, ...], leave: Callable[[str], None]) -> Iterator[list[str]]:
+    """The texts that were given, not too many at once; ``leave`` as in ``texts``."""
     from textvae.writing.writer import TOGETHER
 
-    for sources in texts(given):
+    for sources in texts(given, leave):
         for start in range(0, len(sources), TOGETHER):
             yield sources[start:start + TOGETHER]
 
@@ -143,9 +152,9 @@ def _say_variations(writer: "Writer", sources: list[str], count: int, as_json: b
 
 @click.command()
 @options.pipeline
-@click.option("-n", "count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
+@click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="How many texts.")
-@click.option("--candidates", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+@click.option("--candidates", type=options.CANDIDATES, default=4, show_default=True, metavar="N",
               help="Texts written for each one that comes: one without repeats, open quotes and odd pairs of words.")
 @options.temperature
 @options.sampler

@@ -9,7 +9,7 @@ from textvae.decoding.samplers import SAMPLERS, TRIES, Sampling
 from textvae.decoding.streams import Random
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
-NEVER = (PAD, BEGIN, UNKNOWN)  # tokens that are never written
+NEVER = (PAD, BEGIN)  # tokens that are never written
 ROWS = 32  # texts whose logits a CPU computes together: what it does with them stays in its cache
 FIRST_PUSH, MORE_PUSH = 3.0, 1.0  # nats that a wanted token's logit is raised by in the first round, and in later ones
 
@@ -22,11 +22,13 @@ class Steering:
         barred: Tokens that are never written.
         wanted: Tokens whose logits are raised until a text has them; not in beam search.
         push: By how much, in nats.
+        unknown: Whether the unknown token is written as any other; else it never is, since no one can read it.
     """
 
     barred: tuple[int, ...] = ()
     wanted: tuple[int, ...] = ()
     push: float = FIRST_PUSH
+    unknown: bool = False
 
     def harder(self, attempt: int) -> "Steering":
         """The same for a later round, ``attempt`` from 0 for the first."""
@@ -77,7 +79,7 @@ class Decoder:
 
         Returns:
             Token ids without begin and end, int32 [tokens] each; and log p(x|z) in nats per token that was chosen,
-            under the untempered and unsteered model, END counted where it was reached, float32 [n].
+            under the untempered and unsteered model, the end or what was chosen in its place counted, float32 [n].
         """
         from textvae.device import on_gpu
         from textvae.nn.compiled import Compiled
@@ -103,7 +105,7 @@ class Decoder:
         # XLA compiles one loop for each number of rows, so it meets few; repeated rows end when their model does.
         rows = np.minimum(np.arange(count), len(z) - 1)
         ids, log_probs = self._compiled[kind].run(
-            z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering.barred),
+            z=np.asarray(z, np.float32)[rows], uniform=uniform[rows], barred=self._barred(steering),
             wanted=np.array(steering.wanted, np.int32), push=np.full(1, steering.push, np.float32),
             fluency=np.full(1, options.fluency, np.float32), template=template[rows], table=table, places=places[rows])
         texts, means = [], []
@@ -111,7 +113,7 @@ class Decoder:
             ends = np.flatnonzero(row == END)
             length = int(ends[0]) if len(ends) else self.max_length
             texts.append(row[:length].astype(np.int32))
-            predicted = length + bool(len(ends))
+            predicted = length + 1  # the end, or what was chosen in its place
             means.append(log_prob / max(predicted - np.count_nonzero(given[:predicted] >= 0), 1))
         return texts, np.array(means, np.float32)
 
@@ -244,7 +246,7 @@ class Decoder:
         picked = ops.take_along_axis(ids, ops.cast(best, "int32")[:, None, None], axis=1)[:, 0]
         return picked, ops.take_along_axis(scores, best[:, None], axis=-1)[:, 0]
 
-    def _barred(self, more: tuple[int, ...]) -> np.ndarray:
+    def _barred(self, steering: Steering) -> np.ndarray:
         never = np.zeros(self.network.embedding.embeddings.shape[0], np.float32)
-        never[[*NEVER, *more]] = -1e9
+        never[[*NEVER, *(() if steering.unknown else (UNKNOWN,)), *steering.barred]] = -1e9
         return never

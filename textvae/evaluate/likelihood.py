@@ -44,9 +44,10 @@ def likelihood(subject: Subject) -> Metrics:
         "active_units": entry(metrics.estimate(parts, metrics.active_units, seed=seed), "dimensions",
                               f"of {mean.shape[1]} latent dimensions, those whose posterior mean has a variance above "
                               f"0.01 {over} (Burda et al. 2016)"),
-        "kl_per_dimension": entry(per_dimension.mean(axis=0).tolist(), "nats",
-                                  f"mean KL of each latent dimension {over}"),
     }
+    if per_dimension.shape[1] > 1:  # else all dimensions share it
+        found["kl_per_dimension"] = entry(per_dimension.mean(axis=0).tolist(), "nats",
+                                          f"mean KL of each latent dimension {over}")
     return found
 
 

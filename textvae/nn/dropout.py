@@ -27,7 +27,7 @@ def dropped(inputs: Any, rate: float, *, seed: keras.random.SeedGenerator,
             noise_shape: tuple[int | None, ...] | None = None) -> Any:
     """Set a share of numbers to zero and scale the others, so that their mean stays.
 
-    The seed's two numbers and a place in the mask are hashed twice (a counter for a state, as in Salmon et al. 2011;
+    The seed's two numbers and a place in the mask are hashed together (a counter for a state, as in Salmon et al. 2011;
     the hash is Wellons' with Ettinger's constants, https://github.com/skeeto/hash-prospector, which leaves little bias
     in any bit). PyTorch, which computes one operation after the other, has its own generator.
 
@@ -52,7 +52,8 @@ def dropped(inputs: Any, rate: float, *, seed: keras.random.SeedGenerator,
                                                                   strict=True)]
     key = ops.cast(seed.next(), "uint32")
     places = ops.cast(ops.arange(functools.reduce(operator.mul, shape, 1)), "uint32")
-    drawn = _mixed(ops.bitwise_xor(_mixed(places + key[0]), key[1]))
+    # Each by itself, or layers with neighbouring seeds would draw the same numbers some places apart.
+    drawn = _mixed(ops.bitwise_xor(_mixed(ops.bitwise_xor(places, _mixed(key[0]))), key[1]))
     kept = ops.reshape(drawn, shape) >= np.uint32(rate * 2**32)
     inputs = ops.convert_to_tensor(inputs)
     return ops.where(kept, inputs * (1.0 / (1.0 - rate)), ops.zeros_like(inputs))

@@ -8,6 +8,7 @@ from textvae.nn.recurrent import GRU, LSTM
 
 CELLS: dict[str, Any] = {"lstm": LSTM, "gru": GRU}
 KERNEL = 3  # steps that one convolution sees
+APART = 100  # from one layer's seed to the next: the numbers between are other layers'
 
 
 class RecurrentEncoder(layers.Layer):
@@ -32,11 +33,12 @@ class RecurrentEncoder(layers.Layer):
         super().__init__(name=name, autocast=False)
         self.hidden, self.summary = hidden, summary
 
-        def stack(way: str) -> list[Any]:
-            return [CELLS[cell](hidden, weight_drop=weight_drop, seed=seed, name=f"{way}_{i}") for i in range(depth)]
+        def stack(way: str, first: int) -> list[Any]:
+            return [CELLS[cell](hidden, weight_drop=weight_drop, seed=first + APART * i, name=f"{way}_{i}")
+                    for i in range(depth)]
 
-        self.onward = stack("onward")
-        self.backward = stack("backward") if bidirectional else []
+        self.onward = stack("onward", seed)
+        self.backward = stack("backward", seed + APART * depth) if bidirectional else []
         self.norms = [layers.LayerNormalization(name=f"norm_{i}") for i in range(depth)] if layer_norm else []
 
     def build(self, embedded_shape: Any = None) -> None:

@@ -131,7 +131,7 @@ class VonMisesFisher(layers.Layer):
     """
 
     shifts = False
-    points = 4097  # of the table
+    points, widest = 4097, 6.0  # of the table, over normal numbers from -widest to widest
 
     def __init__(self, latent: int, *, concentration: float, name: str = "posterior") -> None:
         super().__init__(name=name, autocast=False)
@@ -142,7 +142,7 @@ class VonMisesFisher(layers.Layer):
                                                                                                  concentration)
         self.log_area = math.log(2) + half * math.log(math.pi) - math.lgamma(half)
         self.resultant = math.exp(log_bessel(half, concentration) - log_bessel(half - 1, concentration))
-        self.cosines = _cosine_quantiles(latent, concentration, self.points)
+        self.cosines = _cosines(latent, concentration, np.linspace(-self.widest, self.widest, self.points))
 
     def call(self, summary: Any, training: bool = False) -> dict[str, Any]:
         """The posterior of a summary; ``log_var`` is what a dimension varies by on average."""
@@ -153,7 +153,7 @@ class VonMisesFisher(layers.Layer):
 
     def sample(self, q: dict[str, Any], noise: Any, strength: Any = 1.0, training: bool = False) -> Any:
         """A point of the sphere; with less strength nearer to the direction. See ``Gaussian.sample``."""
-        place = uniform(noise[:, -1:]) * (self.points - 1)
+        place = (ops.clip(noise[:, -1:] / self.widest, -1.0, 1.0) + 1.0) / 2.0 * (self.points - 1)
         low = ops.minimum(ops.cast(place, "int32"), self.points - 2)
         table = ops.convert_to_tensor(self.cosines)
         part = place - ops.cast(low, "float32")
@@ -256,12 +256,15 @@ def log_bessel(order: float, x: float) -> float:
     return top + math.log(math.fsum(math.exp(term - top) for term in terms))
 
 
-def _cosine_quantiles(latent: int, concentration: float, points: int) -> np.ndarray:
-    """Quantiles of the cosine between a draw and the direction, at equal steps of probability: float32 [points]."""
+def _cosines(latent: int, concentration: float, normal: np.ndarray) -> np.ndarray:
+    """The cosine between a draw and the direction that each standard normal number stands for: float32 [numbers].
+
+    Over these and not over equal steps of probability, of which the first would lead from the opposite pole.
+    """
     # By the angle, whose density exp(kappa cos) sin^(d-2) has no pole at either end.
     angles = np.linspace(0.0, np.pi, 200_001)
     middle = (angles[1:] + angles[:-1]) / 2
     logs = concentration * np.cos(middle) + (latent - 2) * np.log(np.sin(middle))
     mass = np.concatenate([[0.0], np.cumsum(np.exp(logs - logs.max()))])
-    quantiles = np.interp(np.linspace(0.0, 1.0, points), mass / mass[-1], angles)
-    return np.asarray(np.cos(quantiles)[::-1], np.float32)
+    beyond = np.array([0.5 * math.erfc(x / math.sqrt(2.0)) for x in normal])  # the share of smaller angles
+    return np.asarray(np.cos(np.interp(beyond, mass / mass[-1], angles)), np.float32)

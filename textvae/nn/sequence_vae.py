@@ -55,7 +55,8 @@ class SequenceVAE(Network):
     ``constraint_distance``; with labels also ``label`` int32 [batch], 0 for none and else 1 + the label's place.
     Where ``positions`` int32 [n] says at which places of the flattened target its tokens are, nothing else goes
     through the softmax. With ``rows``, ``place`` and ``shift`` (see ``sampled_softmax.arrays``) it is a sampled one.
-    Where ``told`` float32 [batch] is 0, the decoder gets zeros in the place of z.
+    Where ``told`` float32 [batch] is 0, the decoder gets zeros in the place of z. ``rise`` float32 [batch], the same
+    for all, is the share of ``beta`` that the batch's KL has.
 
     What is called ``code`` is what the decoder is told: z, and behind it the label's numbers where there are labels.
     """
@@ -362,8 +363,9 @@ class SequenceVAE(Network):
         """The loss terms.
 
         Returns:
-            ``reconstruction`` and ``kl`` (nats per sequence), ``kl_free`` (the KL with free bits), ``paths`` where
-            ``smooth`` asks for it, and the penalties by name.
+            ``reconstruction`` and ``kl`` (nats per sequence), ``kl_free`` (the KL with free bits), ``kl_risen`` (that
+            times the batch's ``rise``, where there is one), ``paths`` where ``smooth`` asks for it, and the
+            penalties by name.
         """
         encoder, decoder = inputs["encoder"], inputs["decoder"]
         if "rows" in inputs:
@@ -385,6 +387,8 @@ class SequenceVAE(Network):
         floored = nats if self.free_bits_over == "dimension" else ops.sum(nats, axis=-1, keepdims=True)
         terms = {"reconstruction": self._reconstruction(self._outputs(written, code, training), inputs),
                  "kl": ops.sum(nats, axis=-1), "kl_free": gaussian.free_bits(floored, self.free_bits)}
+        if "rise" in inputs:
+            terms["kl_risen"] = ops.mean(inputs["rise"]) * terms["kl_free"]
         if self.smooth:
             terms["paths"] = self._paths(written, ops.stop_gradient(z), label, inputs["target"])
         for i, constraint in enumerate(self.constraints):
@@ -405,8 +409,8 @@ class SequenceVAE(Network):
         return path_slopes(lambda at: said(z + at * (other - z)), part, real)
 
     def objective(self, terms: dict[str, Any]) -> Any:
-        """``reconstruction + beta * kl_free + smooth * paths + the weighted penalties``."""
-        loss = across.mean(terms["reconstruction"]) + self.beta * terms["kl_free"]
+        """``reconstruction + beta * (kl_risen or kl_free) + smooth * paths + the weighted penalties``."""
+        loss = across.mean(terms["reconstruction"]) + self.beta * terms.get("kl_risen", terms["kl_free"])
         if self.smooth:
             loss = loss + self.smooth * terms["paths"]
         for i, constraint in enumerate(self.constraints):

@@ -143,6 +143,32 @@ def fit(network: Network, train: Callable[[int], Iterable[Batch]], validation: C
     return Fitted(tuple(state["history"]), state["best_epoch"])
 
 
+def averaging(optimizer: type[keras.optimizers.Optimizer], *, most: float, after: int = 0) -> Callable[..., Any]:
+    """The kind of optimizer that keeps averages of weights as well, which are used after training.
+
+    An average of momentum ``most`` alone would be the first weights for the first ``1 / (1 - most)`` steps, and small
+    corpora have no more. So it rises from 0.1 with the steps that are averaged, as TensorFlow's
+    ``ExponentialMovingAverage`` has it with ``num_updates``: min(most, (1 + t) / (10 + t)).
+
+    Args:
+        optimizer: A class of keras.
+        most: The momentum that it comes to, below 1.
+        after: Steps before those that are averaged: what weights were up to there, the average forgets.
+    """
+
+    class Averaging(optimizer):
+        @property
+        def ema_momentum(self) -> Any:
+            steps = keras.ops.maximum(keras.ops.cast(self.iterations, "float32") - after, 0.0)
+            return keras.ops.minimum(most, (1.0 + steps) / (10.0 + steps))
+
+        @ema_momentum.setter
+        def ema_momentum(self, value: float) -> None:
+            """keras sets its own, which stands for none here."""
+
+    return partial(Averaging, use_ema=True)
+
+
 def _average(network: Network) -> list[np.ndarray]:
     """Put the averaged weights in place, where the optimizer keeps such; gives the others back, else nothing."""
     if not network.optimizer.use_ema:

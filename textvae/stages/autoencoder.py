@@ -11,7 +11,9 @@ from textvae.progress import Progress
 
 def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, seed: int, progress: Progress,
         scratch: Path, devices: Devices | None = None) -> TrainedNetwork:
-    """Train the sequence VAE's network without a KL, noise, word dropout and constraints.
+    """Train the sequence VAE's network without a KL, noise, word dropout, kept back latents and constraints.
+
+    What it keeps of regularisation is ``dropout``, ``embedding_dropout`` and ``weight_drop``.
 
     Args:
         config: How long; with ``epochs`` 0 nothing is trained.
@@ -31,6 +33,7 @@ def run(config: AutoencoderConfig, tokens: Tokens, sequence_vae: TrainedNetwork,
     settings = replace(
         SequenceVAEConfig(**own), vectors="none", free_bits=0.0, smooth=0.0, anneal="none", warmup_epochs=0, noise=0.0,
         embedding=sequence_vae.weights["sequence_vae/embedding/embeddings"].shape[1], word_dropout=0.0,
+        latent_dropout=0.0, mean_gamma=0.0,
         labels=tuple(sequence_vae.settings["labels"]), epochs=config.epochs, patience=config.patience,
         batch_size=config.batch_size, learning_rate=config.learning_rate)
     return stage.run(settings, tokens, None, None, seed=seed, progress=progress, scratch=scratch,

@@ -233,7 +233,14 @@ def _facts(subject: Subject, sequence_vae: TrainedNetwork, latent_transformer: T
 def _usage(subject: Subject, found: Metrics, sampled: np.ndarray) -> list[tuple[str, bytes]]:
     mean = subject.posterior["mean"]
     lengths = np.array([len(sequence) for sequence in subject.sequences])
-    active = np.var(mean, axis=0, dtype=np.float64) > metrics.ACTIVE
-    return [("KL per latent dimension", plots.kl_per_dimension(np.array(found["kl_per_dimension"]["value"]), active)),
+    spread = np.var(mean, axis=0, dtype=np.float64)
+    if "kl_per_dimension" in found:  # of discrete variables, each of which has several numbers of the mean
+        nats = np.array(found["kl_per_dimension"]["value"])
+        active = (spread > metrics.ACTIVE).reshape(len(nats), -1).any(axis=1)
+        usage = "KL per latent dimension", plots.dimensions(nats, active, measure="KL in nats")
+    else:
+        usage = ("Variance of the posterior means per latent dimension",
+                 plots.dimensions(spread, spread > metrics.ACTIVE, measure="variance of the means"))
+    return [usage,
             ("Posterior means of the test sequences", plots.latent_scatter(mean, lengths)),
             ("Length of test sequences and samples", plots.lengths({"test": lengths, "samples": sampled}))]

@@ -16,6 +16,7 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
         Rows aligned with ``tokens``; the metrics are of the validation split, of training where that is empty.
     """
     from textvae import metrics, nn
+    from textvae.evaluate.information import information
     from textvae.nn.weights import restore
 
     network = restore(sequence_vae.kind, sequence_vae.settings, sequence_vae.weights)
@@ -26,9 +27,12 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
     mean, log_var = q["mean"], q["log_var"]
     split = "validation" if len(tokens.rows("validation")) else "train"
     rows = tokens.rows(split)[:MOST]
+    # Of all that the family says of them; kept are means and variances alone.
+    whole = nn.batching.encode(nn.Compiled(network, network.family_parameters), [sequences[row] for row in rows],
+                               config.batch_size, None if label is None else label[rows])
     found = {"split": split, "sequences": len(tokens),
-             "mi": float(metrics.mutual_information(mean[rows], log_var[rows], seed=child(seed, "mi")).mean()),
-             "active_units": int((mean[rows].var(axis=0) > 0.01).sum())}
+             "mi": float(information(network, whole, seed=child(seed, "mi")).mean()),
+             "active_units": int((mean[rows].var(axis=0) > metrics.ACTIVE).sum())}
     return Latents(mean, log_var, found)
 
 

@@ -44,7 +44,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
 
     Raises:
         ConfigError: A constraint has no texts, TensorBoard is asked for and not installed, or several devices are to
-            train the encoder aggressively.
+            train the encoder aggressively, or with normalised means.
     """
     import keras
 
@@ -60,9 +60,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
     vectors = None if of_words is None else of_words.vectors
     _check(config)
-    if config.aggressive and devices is not None:
-        raise ConfigError("sequence_vae.aggressive trains on one device, and here are several",
-                          "set it to false, or leave one: no --workers, and CUDA_VISIBLE_DEVICES=0")
+    for alone in ("aggressive", "mean_gamma"):  # the latter keeps statistics of batches, which devices would not share
+        if getattr(config, alone) and devices is not None:
+            raise ConfigError(f"sequence_vae.{alone} trains on one device, and here are several",
+                              "leave it out, or leave one: no --workers, and CUDA_VISIBLE_DEVICES=0")
     unfitted = {"prior": "standard"} if config.prior == "fitted" else {}
     network = nn.NETWORKS["sequence_vae"](
         vocabulary=tokens.vocabulary_size, embedding=config.embedding if vectors is None else vectors.shape[1],
@@ -99,10 +100,14 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
 
     def training(epoch: int, purpose: str = "epoch") -> Iterator[dict[str, np.ndarray]]:
         chosen, rng = read_in(f"{purpose}-{epoch}")
-        return batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths, splice=config.splice,
+        made = batches(tokens, chosen, config.batch_size, applies, label=label, widths=widths, splice=config.splice,
                        noise={"delete": config.noise, "blank": config.noise_blank, "swap": config.noise_swap,
                               "shuffle": config.noise_shuffle},
                        word_dropout=config.word_dropout, latent_dropout=config.latent_dropout, chances=chances, rng=rng)
+        if config.anneal != "cyclical":
+            return made
+        return ({**batch, "rise": np.full(len(batch["encoder"]), kl_weight(config, epoch + step / steps), np.float32)}
+                for step, batch in enumerate(made))
 
     trainer = None
     if config.aggressive:
@@ -113,7 +118,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         if epoch == config.pretrain_epochs > 0:
             for variable in _decoder_variables(network):
                 variable.assign(fresh[variable.path])
-        network.beta.assign(config.beta * kl_weight(config, epoch))
+        # What rises in cycles does so from batch to batch.
+        network.beta.assign(config.beta if config.anneal == "cyclical" else config.beta * kl_weight(config, epoch))
         if config.schedule == "plateau":
             network.optimizer.learning_rate.assign(config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp))
         if trainer is not None:
@@ -223,13 +229,20 @@ def batches(tokens: Tokens, rows: np.ndarray, batch_size: int, applies: np.ndarr
         yield {**arrays, "applies": applies[chosen]}
 
 
-def kl_weight(config: SequenceVAEConfig, epoch: int) -> float:
+def kl_weight(config: SequenceVAEConfig, epoch: float) -> float:
     """The share of ``beta`` that the KL has in an epoch, from 0.
+
+    Args:
+        epoch: Where a rise in cycles is, with the share of the epoch that is done: it begins from nothing each time
+            (Fu et al. 2019, section 3.2), which whole epochs are too coarse for.
 
     Example:
         >>> rising = SequenceVAEConfig(pretrain_epochs=1, warmup_epochs=3)
         >>> [kl_weight(rising, epoch) for epoch in range(6)]
         [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+        >>> waves = SequenceVAEConfig(pretrain_epochs=0, warmup_epochs=2, anneal="cyclical", cycles=2)
+        >>> [kl_weight(waves, step / 4) for step in range(9)]
+        [0.0, 0.5, 1.0, 1.0, 0.0, 0.5, 1.0, 1.0, 1.0]
     """
     after = epoch - config.pretrain_epochs
     if after < 0 or config.anneal == "none":
@@ -239,7 +252,7 @@ def kl_weight(config: SequenceVAEConfig, epoch: int) -> float:
     if config.anneal == "linear":
         return (after + 1) / (config.warmup_epochs + 1)
     length = config.warmup_epochs / config.cycles
-    return min(1.0, 2 * ((after % length) + 1) / (length + 1))
+    return min(1.0, 2 * (after % length) / length)
 
 
 def _penalty_weight(constraint: ConstraintConfig, epoch: int, ramp: int) -> float:
@@ -261,11 +274,13 @@ def _optimizer(config: SequenceVAEConfig, steps: int) -> Any:
     if config.schedule == "cosine":
         # So that the last epochs settle instead of wandering.
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * config.epochs, alpha=0.1)
-    more: dict[str, Any] = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
-    more["global_clipnorm"] = config.clip or None
-    if config.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **more)
-    return keras.optimizers.Adam(rate, **more)
+    more: dict[str, Any] = {"weight_decay": config.weight_decay} if config.weight_decay else {}
+    kind: Any = keras.optimizers.AdamW if more else keras.optimizers.Adam
+    if config.average:
+        from textvae.nn.training import averaging
+
+        kind = averaging(kind, most=config.average, after=config.pretrain_epochs * steps)
+    return kind(rate, global_clipnorm=config.clip or None, **more)
 
 
 def _check(config: SequenceVAEConfig) -> None:

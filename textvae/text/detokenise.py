@@ -8,12 +8,14 @@ _NO_SPACE_AROUND = frozenset("/—_\\")
 _QUOTES = frozenset("\"'")
 
 
-def detokenise(words: Iterable[str], apart: Mapping[tuple[str, str], bool] | None = None) -> str:
+def detokenise(words: Iterable[str], apart: Mapping[tuple[str, str], bool] | None = None,
+               opened: Iterable[str] = ()) -> str:
     """Join words into a text.
 
     Args:
         words: Words and punctuation, each sign a word of its own.
         apart: Of words that follow each other, whether a space stands between them, where that is known.
+        opened: Straight quotes that are open where the text begins.
 
     Returns:
         The text; straight quotes are taken to open and close by turns.
@@ -23,14 +25,16 @@ def detokenise(words: Iterable[str], apart: Mapping[tuple[str, str], bool] | Non
         'He said: "don\\'t pay $5 (yet)!"'
         >>> detokenise(["R", "&", "D", "&", "you"], {("R", "&"): False, ("&", "D"): False})
         'R&D & you'
+        >>> detokenise(["So", "long", ",", '"', "he", "said", "."], opened='"')
+        'So long," he said.'
     """
     known = apart or {}
+    within = set(opened)
     parts: list[str] = []
     glued = True  # whether the next word follows without a space
-    opened: set[str] = set()
     before = ""
     for word in words:
-        closing = word in opened
+        closing = word in within
         rule = not (glued or closing or word in _NO_SPACE_BEFORE or word in _NO_SPACE_AROUND)
         if known.get((before, word), rule):
             parts.append(" ")
@@ -38,5 +42,5 @@ def detokenise(words: Iterable[str], apart: Mapping[tuple[str, str], bool] | Non
         parts.append(word)
         glued = word in _NO_SPACE_AFTER or word in _NO_SPACE_AROUND or (word in _QUOTES and not closing)
         if word in _QUOTES:
-            opened ^= {word}
+            within ^= {word}
     return "".join(parts)

@@ -73,12 +73,17 @@ class Lexicon:
 def whole(phrase: str) -> re.Pattern[str]:
     """What finds a word or phrase that stands by itself, in any case, however its words are spaced.
 
+    A sign at its edge, as in "@" or "C++", stands by itself beside a word, too.
+
     Example:
         >>> [bool(whole("open source").search(text)) for text in ("Open  source.", "open sources")]
         [True, False]
+        >>> bool(whole("@").search("@united")), bool(whole("#no").search("so #nothing"))
+        (True, False)
     """
     words = r"\s+".join(re.escape(word) for word in phrase.split())
-    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+    before, after = r"(?<!\w)" if re.match(r"\s*\w", phrase) else "", r"(?!\w)" if re.search(r"\w\s*$", phrase) else ""
+    return re.compile(before + words + after, re.IGNORECASE)
 
 
 def folded(text: str) -> str:

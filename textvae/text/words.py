@@ -14,6 +14,10 @@ from textvae.text.detokenise import detokenise
 # sign at a time.
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)+|\w+(?:['’‑.-]\w+)*|[^\w\s]")
 
+# A straight quote's sides depend on whether it opens or closes, a slash's on what it divides.
+_SIGN = re.compile(r"""[^\w\s"'/]""")
+_CLOSING = re.compile(r"""(?<=[^\s(\[{])["'](?!\w)""")
+
 
 class WordTokenizer:
     """The most frequent words of the training split; any other is unknown.
@@ -68,14 +72,18 @@ class WordTokenizer:
         ``<unk>``.
 
         Two words that follow each other in ``like`` as well have a space between them where it has one: its "C++" and
-        "R&D", and its addresses, stay what they are.
+        "R&D", and its addresses, stay what they are. A sign and a word that do not are spaced as the sign and the words
+        beside it are in ``like``, and a quotation that only ends there only ends in the text.
         """
         left = iter(names)
         words = [next(left, self.pieces[number]) if number == UNKNOWN else self.pieces[number]
                  for number in ids if number >= UNKNOWN]
         if self.level == "whitespace":
             return " ".join(words)
-        return detokenise(words, _apart(like.lower() if self.lowercase else like))
+        known, opened = _apart(like.lower() if self.lowercase else like)
+        apart = {pair: known.get(pair, known.get(_side(*pair))) for pair in pairwise(words)}
+        return detokenise(words, {pair: way for pair, way in apart.items() if way is not None},
+                          opened.difference(words[:1]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that ``textvae.text.tokenizer.load`` takes."""
@@ -84,10 +92,22 @@ class WordTokenizer:
 
 
 @lru_cache(maxsize=64)  # one source is asked of for each of its candidates
-def _apart(text: str) -> dict[tuple[str, str], bool]:
-    """Of words that follow each other in a text, whether a space stands between them; not of those that it has in both
-    ways."""
+def _apart(text: str) -> tuple[dict[tuple[str, str], bool], frozenset[str]]:
+    """Of words that follow each other in a text, and of each ``_side`` of a sign, whether a space stands between them,
+    without those that it has in both ways; and the straight quotes that it closes before it opens any."""
     ways: dict[tuple[str, str], set[bool]] = {}
-    for one, two in pairwise(_TOKEN.finditer(text)):
-        ways.setdefault((one.group(), two.group()), set()).add(one.end() < two.start())
-    return {pair: own.pop() for pair, own in ways.items() if len(own) == 1}
+    tokens = list(_TOKEN.finditer(text))
+    for one, two in pairwise(tokens):
+        pair = (one.group(), two.group())
+        for key in {pair, _side(*pair)}:
+            ways.setdefault(key, set()).add(one.end() < two.start())
+    first = {quote: next((token.start() for token in tokens if token.group() == quote), 0) for quote in "\"'"}
+    return ({key: own.pop() for key, own in ways.items() if len(own) == 1},
+            frozenset(quote for quote, at in first.items() if _CLOSING.match(text, at)))
+
+
+def _side(one: str, two: str) -> tuple[str, str]:
+    """Of a sign beside a word, the sign alone where it stands; other pairs as they are."""
+    if _SIGN.fullmatch(one) and re.match(r"\w", two):
+        return one, ""
+    return ("", two) if re.match(r"\w", one) and _SIGN.fullmatch(two) else (one, two)

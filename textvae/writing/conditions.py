@@ -5,8 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from textvae.data import SPECIAL
 from textvae.decoding import FREE, UNKNOWN, Steering
 from textvae.errors import TextvaeError
+from textvae.text.detokenise import detokenise
 from textvae.text.lexicon import whole
 
 
@@ -48,7 +50,7 @@ class Conditions:
         if self.max_words < 0:
             raise TextvaeError(f"a text cannot have {self.max_words} words at most", "give a number from 1")
         for word in (*self.must, *self.avoid):
-            if not word.strip("/ "):
+            if not word.replace("/", " ").strip():
                 raise TextvaeError(f"{word!r} is no word", "give one to have or to avoid")
         for word in self.avoid:
             try:
@@ -79,9 +81,10 @@ class Conditions:
     def phrases(self, tokenizer: Any) -> list[list[int]]:
         """Token ids of what must be had, behind another word; in another case where the vocabulary has only that."""
         known = {piece.casefold(): number for number, piece in enumerate(tokenizer.pieces)}
+        # A sign such as "?" stands right behind a word, and all else behind a space.
+        led = [" " * (" " in detokenise(("a", phrase.strip()[0]))) + phrase.strip() for phrase in self.must]
         return [[known.get(word.casefold(), UNKNOWN) if number == UNKNOWN else number for number, word in
-                 zip(tokenizer.encode(f" {phrase}"), tokenizer.spelt(f" {phrase}"), strict=True)]
-                for phrase in self.must]
+                 zip(tokenizer.encode(own), tokenizer.spelt(own), strict=True)] for own in led]
 
     def steering(self, tokenizer: Any) -> Steering:
         """How a decoder is led to texts that meet them; what it writes is to be tested all the same.
@@ -97,7 +100,9 @@ class Conditions:
         tokens: dict[str, list[int]] = {}
         for number, piece in enumerate(tokenizer.pieces):
             tokens.setdefault(piece.strip().casefold(), []).append(number)
-        barred = [number for word in self.avoid for number in tokens.get(word.casefold(), ())]
+        avoided = [_pattern(word) for word in self.avoid if not _expression(word)]
+        barred = [number for number, piece in enumerate(tokenizer.pieces)
+                  if number >= len(SPECIAL) and any(pattern.search(piece) for pattern in avoided)]
         wanted = []
         for word in (own for phrase in self.must for own in phrase.split()):
             # A word that is no token of its own begins with its first piece; the decoder has to find the others.
@@ -109,6 +114,10 @@ class Conditions:
         return Steering(tuple(barred), tuple(dict.fromkeys(wanted)))
 
 
+def _expression(avoided: str) -> str:
+    return avoided[1:-1] if len(avoided) > 2 and avoided[0] == avoided[-1] == "/" else ""
+
+
 def _pattern(avoided: str) -> re.Pattern[str]:
-    expression = avoided[1:-1] if len(avoided) > 2 and avoided[0] == avoided[-1] == "/" else ""
+    expression = _expression(avoided)
     return re.compile(expression, re.IGNORECASE) if expression else whole(avoided)

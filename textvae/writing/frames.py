@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ _NUMBER = re.compile(r"^[+-]?[\d.,]+(?:[eE][+-]?\d+)?%?$")
 
 
 def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", list[Rejected]]:
-    """Read a table; of CSV every cell is text, "NA" and "null" too.
+    """Read a table; of CSV every cell is text, "NA" and "null" too. An index of Parquet's becomes a column.
 
     Args:
         path: The file; its ending says what it is.
@@ -35,7 +37,8 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
         The rows, and those that could not be read.
 
     Raises:
-        InputError: No such file or kind of file, or one that does not hold what its ending says.
+        InputError: No such file or kind of file, one that does not hold what its ending says, or two columns of one
+            name.
     """
     import pandas as pd
 
@@ -43,10 +46,7 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
     if not path.is_file():
         raise InputError(f"no such file: {path}", "give the path of a table")
     if suffix in PARQUET:
-        try:
-            return pd.read_parquet(path), []
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is no Parquet file: {error}", "give the file as it was written") from error
+        return _parquet(path), []
     if suffix not in TABLES | JSON:
         raise InputError(f"{path} is no table that can be read", "give .csv, .tsv, .jsonl or .parquet")
     try:
@@ -63,15 +63,13 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
                 why = str(item) if isinstance(item, Exception) else "no object"
                 left.append(Rejected(f"{path.name}: {place}", why))
         return pd.DataFrame(rows, dtype=object), left
-    header = list(columns)
+    header = _distinct(path, columns)
     for number, row in table.cells(text):
         where = f"{path.name}: row {number}"
         if isinstance(row, str):
             left.append(Rejected(where, row))
         elif not header:
-            header = row
-            if len(set(header)) < len(header):
-                raise InputError(f"{path}: two columns have one name: {', '.join(header)}", "rename one of them")
+            header = _distinct(path, row)
         elif len(row) != len(header):
             left.append(Rejected(where, f"{len(row)} cells where {len(header)} columns are"))
         else:
@@ -79,8 +77,25 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
     return pd.DataFrame(rows, columns=header, dtype=object), left
 
 
+def ending(path: Path) -> str:
+    """The ending of a file, lower case, that a table can be written to.
+
+    Raises:
+        InputError: No such kind of file.
+
+    Example:
+        >>> ending(Path("more.CSV"))
+        '.csv'
+    """
+    suffix = path.suffix.lower()
+    if suffix not in PARQUET | JSON | TABLES:
+        raise InputError(f"{path.name} is no kind of table that can be written",
+                         "call it .csv, .tsv, .jsonl, .json or .parquet")
+    return suffix
+
+
 def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool = True) -> int:
-    """Write a table as its file's ending says.
+    """Write a table as its file's ending says; a file that was there stays until all is written.
 
     Args:
         raw: In CSV, leave cells as they are that a spreadsheet would compute (``=HYPERLINK(...)``); else an apostrophe
@@ -91,20 +106,41 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
         How many cells were given an apostrophe.
 
     Raises:
-        InputError: No such kind of file.
+        InputError: As ``packed``, or it cannot be written.
     """
-    suffix = path.suffix.lower()
+    contents, changed = packed(frame, path, raw=raw, header=header)
+    path = path.resolve()  # where a link leads, so that the link stays
+    aside = path.with_name(f".textvae.{os.getpid()}")
+    try:
+        aside.touch()
+        if path.exists():
+            shutil.copymode(path, aside)
+        aside.write_bytes(contents)
+        aside.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return changed
+
+
+def packed(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool = True) -> tuple[bytes, int]:
+    """The bytes that ``write`` writes, and how many cells were given an apostrophe.
+
+    Bytes of CSV that are no UTF-8, see ``textvae.readers.decode``, are what they were. Half of a surrogate pair, which
+    JSON may hold, stays an escape in JSON.
+
+    Raises:
+        InputError: No such kind of file, or one that cannot hold what is in the table.
+    """
+    suffix = ending(path)
     if suffix in PARQUET:
-        frame.to_parquet(path, index=False)
-        return 0
+        return _columnar(frame, path), 0
     if suffix in JSON:
         lines = (json.dumps({name: value for name, value in row.items() if value is None or not _missing(value)},
                             ensure_ascii=False, default=_plain) for row in frame.to_dict("records"))
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        return 0
-    if suffix not in TABLES:
-        raise InputError(f"{path.name} is no kind of table that can be written",
-                         "call it .csv, .tsv, .jsonl or .parquet")
+        text = ("[\n" + ",\n".join(lines) + "\n]\n") if suffix == ".json" else "".join(f"{line}\n" for line in lines)
+        return text.encode("utf-8", "backslashreplace"), 0
     changed = 0
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter="," if suffix == ".csv" else "\t", lineterminator="\n")
@@ -113,13 +149,57 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
         safe = cells if raw else list(_safe(cells))
         changed += sum(one != two for one, two in zip(cells, safe, strict=True))
         writer.writerow(safe)
-    path.write_text(out.getvalue(), encoding="utf-8", newline="")
-    return changed
+    try:
+        return out.getvalue().encode("utf-8", "surrogateescape"), changed
+    except UnicodeEncodeError as error:
+        raise _halved(path, error) from error
 
 
 def cell(value: Any) -> str:
     """What a cell of a table says; nothing where there is no value."""
     return "" if _missing(value) else str(_plain(value))
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+    from pyarrow import ArrowException, parquet
+
+    try:
+        # As floats, whole numbers with gaps between them would lose digits.
+        with parquet.ParquetFile(path) as file:
+            frame = file.read().to_pandas(integer_object_nulls=True)
+        _distinct(path, frame.columns)
+        if frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex):
+            frame = frame.reset_index()
+    except (OSError, ValueError, ArrowException) as error:
+        raise InputError(f"{path} is no Parquet file that can be read: {error}",
+                         "give the file as it was written") from error
+    return frame
+
+
+def _columnar(frame: "pd.DataFrame", path: Path) -> bytes:
+    from pyarrow import ArrowException
+
+    try:
+        return frame.to_parquet(None, index=False)
+    except UnicodeEncodeError as error:
+        raise _halved(path, error) from error
+    except (ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path.name} cannot hold this table: {'; '.join(map(str, error.args))}",
+                         "a column of Parquet holds one kind of value: write .jsonl or .csv") from error
+
+
+def _halved(path: Path, error: UnicodeEncodeError) -> InputError:
+    return InputError(f"{path.name} cannot hold {error.object[error.start]!r}, which is no whole character",
+                      "mend it in the table, or write .jsonl, which has escapes")
+
+
+def _distinct(path: Path, names: Iterable[Any]) -> list[Any]:
+    """The names of columns, as a list."""
+    header = list(names)
+    if len(set(header)) < len(header):
+        raise InputError(f"{path}: two columns have one name: {', '.join(map(str, header))}", "rename one of them")
+    return header
 
 
 def _missing(value: Any) -> bool:

@@ -58,11 +58,12 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
     written = 0
     for attempt in range(ROUNDS):
         q = writer.posterior([sources[i % len(sources)] for i in range(count)])
-        template = np.stack([_template(given, writer.max_length, room, rng) for _ in range(count)])
+        lengths = [_lengths(len(parts) - 1, room, rng) for _ in range(count)]
+        template = np.stack([_template(given, own, writer.max_length) for own in lengths])
         z = writer.draw(q, rng) + moves.stride(attempt) * writer.way(judged)
         sequences, _ = writer.write(writer.code(z), options, rng, template=template)
         written += count
-        texts = [_filled(writer, parts, ids, row[:len(ids)]) for ids, row in zip(sequences, template, strict=True)]
+        texts = [_filled(writer, parts, given, own, ids) for own, ids in zip(lengths, sequences, strict=True)]
         nats = writer.token_nats(sequences, z)  # of the whole text: a gap's words are to lead on to what is given
         for filled, own, misjudged in zip(texts, nats, writer.misjudged(judged, texts), strict=True):
             fails, log_prob = misjudged if filled else [WORDLESS], -float(own.mean())
@@ -77,28 +78,33 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
     return Found(best, written, failed)
 
 
-def _template(given: list[list[int]], longest: int, room: int, rng: np.random.Generator) -> np.ndarray:
-    """The given tokens with gaps of random lengths between them, -1 each, and the end: int32 [longest + 1]."""
-    row: list[int] = []
-    for i, ids in enumerate(given):
-        if i:
-            own = int(rng.integers(1, min(LONGEST, 1 + room) + 1))
-            room -= own - 1
-            row += [-1] * own
-        row += ids
+def _lengths(gaps: int, room: int, rng: np.random.Generator) -> list[int]:
+    """How many tokens each gap takes, from 1 to ``LONGEST``, drawn; those beyond one each are ``room`` at most."""
+    lengths = []
+    for _ in range(gaps):
+        lengths.append(int(rng.integers(1, min(LONGEST, 1 + room) + 1)))
+        room -= lengths[-1] - 1
+    return lengths
+
+
+def _template(given: list[list[int]], lengths: list[int], longest: int) -> np.ndarray:
+    """The given tokens with gaps of these lengths between them, -1 each, and the end: int32 [longest + 1]."""
+    row = list(given[0])
+    for own, ids in zip(lengths, given[1:], strict=True):
+        row += [-1] * own + ids
     return moves.closed(row, longest)
 
 
-def _filled(writer: Writer, parts: list[str], ids: np.ndarray, template: np.ndarray) -> str:
+def _filled(writer: Writer, parts: list[str], given: list[list[int]], lengths: list[int], ids: np.ndarray) -> str:
     """The text with what was written in its gaps; empty where that is no word of its own."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (template < 0).astype(int), [0]])))
-    filled = parts[0]
-    for (start, end), before, after in zip(edges.reshape(-1, 2), parts, parts[1:], strict=False):
-        own = writer.tokenizer.decode([int(token) for token in ids[start:end]])
+    filled, start = parts[0], len(given[0])
+    for length, before, after, known in zip(lengths, parts[:-1], parts[1:], given[1:], strict=True):
+        own = writer.tokenizer.decode([int(token) for token in ids[start:start + length]])
         # A word piece without its space would go on with the word before.
         spaced = writer.tokenizer.pieces[int(ids[start])].startswith(" ")
-        glued = writer.spaced and before and spaced != (before[-1:] == " ")
+        glued = writer.spaced and before and spaced != before[-1].isspace()
         if not any(char.isalnum() for char in own) or "\n" in own or glued:
             return ""
         filled += own.strip() + after
+        start += length + len(known)
     return filled

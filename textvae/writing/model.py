@@ -281,11 +281,12 @@ class Model:
         return Sampling(sampler, temperature, fluency=fluency)
 
     def decode_ids(self, z: np.ndarray, *, seed: int, temperature: float = 0.0, sampler: str = "nucleus",
-                   fluency: float | None = 0.0, label: np.ndarray | None = None) -> list[np.ndarray]:
+                   fluency: float | None = 0.0, label: np.ndarray | None = None, unknown: bool = False
+                   ) -> list[np.ndarray]:
         """As ``decode``, to token ids, int32 [tokens] each; ``fluency`` as ``sampling``'s; ``label`` int32 [n], from
-        ``label_places``."""
-        rng = np.random.default_rng(child(seed, "decode"))
-        return self.write(self.code(z, label), self.sampling(sampler, temperature, fluency), rng)[0]
+        ``label_places``; ``unknown`` as ``Steering``'s."""
+        rng, steering = np.random.default_rng(child(seed, "decode")), Steering(unknown=unknown)
+        return self.write(self.code(z, label), self.sampling(sampler, temperature, fluency), rng, steering)[0]
 
     def interpolate(self, a: str, b: str, steps: int = 5, *, spherical: bool | None = None, temperature: float = 0.0,
                     seed: int) -> list[str]:
