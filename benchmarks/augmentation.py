@@ -6,9 +6,11 @@ Writes benchmarks/results/augmentation-<pipeline>.json. So many texts of each cl
 enlarged, learnt from, and the classifier tested on the test split. The model read all of the training split. It is told
 nothing of the labels when it augments, but one with constraints or labels has learnt from them: the results say so.
 Each draw's scores are kept, and a measurement that was stopped goes on behind the last of them, by the same commit.
-Airline tweets and AG news are trained first, without labels, in half an hour and a quarter of one on two cores:
+All are trained first, without labels; on two cores it takes half an hour, or a quarter of one for AG news:
 
     textvae run csv --corpus Tweets.csv --set 'sequence_vae.constraints=[]'
+    textvae run yelp --corpus 'yelp/sentiment.test.*' --set 'corpus.test="yelp/sentiment.dev.*"' \\
+        --set 'sequence_vae.constraints=[]'
     textvae run ag_news.toml --corpus ag_news/test.csv
 
 where ``ag_news.toml`` is what ``textvae show csv --toml`` prints, with ``columns = ["topic", "title", "text"]`` and
