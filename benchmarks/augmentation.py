@@ -6,7 +6,7 @@ Writes benchmarks/results/augmentation-<pipeline>.json. So many texts of each cl
 enlarged, learnt from, and the classifier tested on the test split. The model read all of the training split. It is told
 nothing of the labels when it augments, but one with constraints or labels has learnt from them: the results say so.
 Each draw's scores are kept, and a measurement that was stopped goes on behind the last of them, by the same commit.
-All are trained first, without labels; on two cores it takes half an hour, or a quarter of one for AG news:
+All are trained first, without labels, in a quarter of an hour (AG news) to an hour (yelp) on two cores:
 
     textvae run csv --corpus Tweets.csv --set 'sequence_vae.constraints=[]'
     textvae run yelp --corpus 'yelp/sentiment.test.*' --set 'corpus.test="yelp/sentiment.dev.*"' \\

@@ -1,6 +1,8 @@
 """The corpus stage: what is kept, dropped and counted, on small folders and on real corpora."""
 
+import csv
 import multiprocessing
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -46,7 +48,7 @@ def test_posts_duplicates_and_rejections_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_corpus_survives_its_files(tmp_path: Path) -> None:
-    found = read(write(tmp_path / "posts", a_md="One.", b_md=""))
+    found = read(write(tmp_path / "posts", a_md="One.", **{"b\u2028\u2029\x85c_md": ""}))
     (tmp_path / "saved").mkdir()
     found.save(tmp_path / "saved")
     assert Corpus.load(tmp_path / "saved") == found
@@ -67,6 +69,41 @@ def test_two_splits_may_have_files_of_one_name(tmp_path: Path) -> None:
     write(tmp_path, train__a_md="One.", test__a_md="Two.")
     found = read(tmp_path / "train", test=str(tmp_path / "test"))
     assert [post.id for post in found.posts] == ["a.md", "test/a.md"]
+
+
+def test_a_folder_may_be_called_as_a_split(tmp_path: Path) -> None:
+    write(tmp_path, own__test__a_md="One.", own__background__a_md="Two.", test__a_md="Three.", others__a_md="Four.")
+    found = read(tmp_path / "own", test=str(tmp_path / "test"), background=str(tmp_path / "others"))
+    assert [(post.id, post.text) for post in found.posts] == [
+        ("background/a.md", "Two."), ("test/a.md", "One."), ("test//a.md", "Three."), ("background//a.md", "Four.")]
+
+
+def test_two_posts_of_one_id_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, **{"a\\xe9_md": "One."})
+    (tmp_path / os.fsdecode(b"a\xe9.md")).write_text("Two.")
+    with pytest.raises(InputError, match=r"two posts have the id .*rename one of them"):
+        read(tmp_path)
+
+
+def test_a_table_that_csv_gives_up_on_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, a_csv="text\nOne.\n", b_csv="text\n" + "x" * 200 + "\n")
+    limit = csv.field_size_limit(100)
+    monkeypatch.setattr(csv, "field_size_limit", lambda *size: 100)
+    try:
+        found = read(tmp_path, format="table")
+    finally:
+        monkeypatch.undo()
+        csv.field_size_limit(limit)
+    assert [post.text for post in found.posts] == ["One."]
+    assert [(item.source, item.reason) for item in found.rejected] == [
+        ("b.csv", "cannot be read any further: field larger than field limit (100)")]
+
+
+def test_the_encoding_is_that_of_ones_own_posts(tmp_path: Path) -> None:
+    write(tmp_path, others__b_md="It’s theirs – all of it.")
+    (tmp_path / "a.txt").write_bytes("It’s mine\n".encode("cp1252"))
+    found = read(tmp_path / "a.txt", encoding="cp1252", background=str(tmp_path / "others"))
+    assert [post.text for post in found.posts] == ["It’s mine", "It’s theirs – all of it."]
 
 
 def test_background_texts_are_read_beside_and_are_no_posts_of_ones_own(tmp_path: Path) -> None:

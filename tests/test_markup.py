@@ -21,6 +21,9 @@ MARKDOWN = [
     ("See <https://www.example.org/a/b?c=d>.", "See example.org."),
     ("See https://example.org/a, then go.", "See example.org, then go."),
     ("Text.\n\nhttps://example.org/only/this", "Text."),
+    ("Text.\n\nhttps://a.org/b, https://c.org/d; www.e.org.", "Text."),
+    ("First.\n\n<article>a card</article>\n\n<main>\n\nInside.\n\n</main>\n\nLast.",
+     "First.\n\na card\n\nInside.\n\nLast."),
     ("![A picture](a.png)\n*Its caption.*\n\nText.", "Text."),
     ("Text.\n\n_Photo courtesy of somebody_", "Text."),
     ("Text[^1] goes on.\n\n[^1]: A note.", "Text goes on.\n\nA note."),
@@ -64,6 +67,22 @@ HTML = [
 @pytest.mark.parametrize(("html", "text"), HTML)
 def test_html_comes_out_as_prose(html: str, text: str) -> None:
     assert html_to_text(html) == text
+
+
+PAGES = [
+    ("<p>Before.</p><main><p>The post.</p></main><p>After.</p>", "The post."),
+    ("<h1>Site</h1><article><p>A post of some length.</p></article><p>After.</p>", "A post of some length."),
+    ("<main><p>Up.</p><article><p>A post of some length.</p></article></main>", "A post of some length."),
+    ("<main><p>The post.</p></main><article><p>Another post, which is long.</p></article>", "The post."),
+    ("<p>A whole post of some length.</p><ol><li><article><p>Nice!</p></article></li></ol>",
+     "A whole post of some length.\n\nNice!"),
+    ("<article><p>One.</p></article><article><p>Two.</p></article>", "One.\n\nTwo."),
+]
+
+
+@pytest.mark.parametrize(("html", "text"), PAGES)
+def test_a_page_is_read_where_its_post_stands(html: str, text: str) -> None:
+    assert html_to_text(html, page=True) == text
 
 
 TEMPLATES = [
@@ -146,7 +165,8 @@ def test_deep_nesting_is_refused_at_once(hostile: str) -> None:
 @pytest.mark.parametrize("hostile", ["{% for " * 20_000, "{% for x %}" * 5_000, "{{" * 40_000, "<!--" * 40_000,
                                      "[" * 20_000, "[^" * 20_000, "*a " * 10_000, "<" * 40_000, "![a](" * 5_000,
                                      "[caption]" * 2_000, "http://" * 10_000, "(" * 20_000, "{.a " * 10_000,
-                                     "___" * 10_000])
+                                     "___" * 10_000, "<" + "a" * 40_000,
+                                     ", ".join(f"https://example.org/{n}" for n in range(2_000)) + " are the sources"])
 def test_hostile_markup_takes_no_time(hostile: str) -> None:
     started = time.process_time()
     markdown_to_text(strip_templates(hostile))

@@ -129,12 +129,32 @@ def test_windows_text_is_detected() -> None:
     assert decode(text.encode("cp1252")) == text
 
 
+@pytest.mark.parametrize("text", ["We don’t know what the café serves, but it’s good.", "He said “yes” and left.",
+                                  "Größe und Maße der Straße.", "Où est-il allé ?", "a café at 5°"])
+def test_a_few_words_of_windows_text_are_detected(text: str) -> None:
+    assert decode(text.encode("cp1252")) == text
+
+
+@pytest.mark.parametrize(("text", "encoding"), [
+    ("Wczoraj poszliśmy do sklepu.", "cp1250"), ("Привет, как дела?", "cp1251"), ("Dün geldi, çok şaşırdı.", "cp1254"),
+    ("こんにちは", "shift_jis")])
+def test_a_few_words_in_other_encodings_are_detected(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_windows_text_is_detected_behind_much_that_is_ascii() -> None:
+    text = "plain row of text\n" * 20_000 + "It’s the café\n"
+    assert decode(text.encode("cp1252")) == text
+
+
 def test_an_encoding_that_is_given_is_taken() -> None:
     assert decode("Größe".encode("cp1252"), "cp1252") == "Größe"
     with pytest.raises(UndecodableError, match="0xf6 at 2"):
         decode(b"Gr\xf6", "utf-8")
     with pytest.raises(ConfigError, match=r"corpus\.encoding"):
         decode(b"a", "utf-99")
+    with pytest.raises(ConfigError, match=r"corpus\.encoding"):
+        decode(b"a", "hex")
 
 
 # Tables
@@ -167,6 +187,56 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
 def test_a_quote_that_is_never_closed_costs_one_row(tmp_path: Path) -> None:
     assert texts(read_table(tmp_path, 'id,text\n1,"lost\n2,kept\n3,kept too\n')) == [
         "! t.csv: row 2: a quote is opened in this row and never closed", "kept", "kept too"]
+
+
+@pytest.mark.parametrize(("rows", "found"), [
+    ('1,"lost\n2,kept\n3,"kept, too"\n4,last\n', ["!2", "kept", "kept, too", "last"]),
+    ('1,"lost\n2,"kept, too"\n3,last\n', ["!2", "kept, too", "last"]),
+    ('1,"lost\n2,"kept\n\ntoo"\n3,last\n', ["!2", "kept\n\ntoo", "last"]),
+    ('1,"lost\n2,kept\n6","last"\n', ["!2", "kept", "last"]),
+    ('1,"lost\n2,kept\n3,"",\n4,last\n', ["!2", "kept", "!4", "last"]),
+    ('1,"one\nand ""more"""\n2,last\n', ['one\nand "more"', "last"]),
+    ('1,"one\nand \\"more\\" of it"\n2,last\n', ['one\nand \\more\\" of it"', "last"]),
+])
+def test_a_missing_quote_swallows_no_other_row(tmp_path: Path, rows: str, found: list[str]) -> None:
+    items = read_table(tmp_path, "id,text\n" + rows)
+    assert [item.text if isinstance(item, Post) else "!" + item.source[-1] for item in items] == found
+
+
+def test_long_cells_and_stray_quotes_in_long_tables(tmp_path: Path) -> None:
+    limit = csv.field_size_limit(100)  # one of Python's own would take a table of 130,000 characters
+    rows = "".join(f"{number},row number {number}\n" for number in range(2, 60))
+    long = "word " * 50
+    assert texts(read_table(tmp_path, f'id,text\n1,"{long}"\n2,hello\n')) == [long.strip(), "hello"]
+    for before, after in (("", rows), (rows, rows)):
+        csv.field_size_limit(100)
+        items = read_table(tmp_path, f'id,text\n{before}1,"lost\n{after}')
+        assert len(items) == (before + after).count("\n") + 1
+        assert [item.reason for item in items if isinstance(item, Rejected)] == [
+            "a quote is opened in this row and never closed"]
+    csv.field_size_limit(limit)
+
+
+def test_quotes_in_a_tab_separated_file_that_is_not_quoted(tmp_path: Path) -> None:
+    rows = [f"{number}\tplain text {number}" for number in range(1, 21)]
+    rows[4], rows[14], rows[15] = '5\t"Best movie ever', '15\t"Worst movie" they said', '16\t"Hello."'
+    items = read_table(tmp_path, "id\ttext\n" + "\n".join(rows) + "\n")
+    assert texts(items) == [row.partition("\t")[2] for row in rows]
+    quoted = '"id"\t"text"\n"1"\t"lost\n"2"\t"kept\nwhole"\n'
+    assert texts(read_table(tmp_path, quoted))[1:] == ["kept\nwhole"]
+
+
+def test_a_first_line_that_says_the_delimiter(tmp_path: Path) -> None:
+    for sign in (";", "\t"):
+        assert texts(read_table(tmp_path, f"sep={sign}\r\nid{sign}text\r\n1{sign}a, b\r\n2\r\n")) == [
+            "a, b", "! t.csv: row 3: 1 cells where the header has 2"]
+    assert texts(read_table(tmp_path, "sep=\t\n")) == ["! t.csv: an empty table"]
+
+
+def test_two_columns_of_one_name_are_refused_where_they_are_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t\.csv has two columns called 'text'.*rename"):
+        read_table(tmp_path, "text,label,text\nfirst,a,second\n")
+    assert texts(read_table(tmp_path, "text,other,other\nfirst,a,b\n")) == ["first"]
 
 
 def test_a_bad_byte_costs_one_row(tmp_path: Path) -> None:
@@ -203,6 +273,15 @@ def test_entities_and_html_in_cells(tmp_path: Path) -> None:
         "salt & pepper", "One\n\nTwo", "a < b > c"]
 
 
+@pytest.mark.parametrize(("cell", "text"), [
+    ("I <b>love</b> it.", "I love it."), ("See <a href='x'>this</a>.", "See this."), ("One<br>two", "One\ntwo"),
+    ("A line\n\nand <b>one</b> more", "A line\n\nand one more"), ("a < b and b > c", "a < b and b > c"),
+    ("Use the <p> tag.", "Use the <p> tag."), ("It ends </b> here.", "It ends </b> here."), ("I <3 you", "I <3 you"),
+])
+def test_one_element_makes_a_cell_html_and_one_sign_does_not(tmp_path: Path, cell: str, text: str) -> None:
+    assert texts(read_table(tmp_path, f'id,text\n1,"{cell}"\n')) == [text]
+
+
 def test_a_row_keeps_its_id_when_another_is_put_before_it(tmp_path: Path) -> None:
     before = read_table(tmp_path, "text\nold\nsame\nsame\n")
     after = read_table(tmp_path, "text\nnew\nold\nsame\nsame\n")
@@ -210,6 +289,8 @@ def test_a_row_keeps_its_id_when_another_is_put_before_it(tmp_path: Path) -> Non
     assert len({item.id for item in after}) == 4  # type: ignore[union-attr]
     assert [item.id for item in read_table(tmp_path, "key,text\nx,a\nx,b\n", wanted=Columns(id="key"))] == [  # type: ignore[union-attr]
         "t.csv#x", "t.csv#x-2"]
+    assert [item.id for item in read_table(tmp_path, "key,text\nx,a\nx,b\nx-2,c\nx,d\n", wanted=Columns(id="key"))] == [  # type: ignore[union-attr]
+        "t.csv#x", "t.csv#x-2", "t.csv#x-2-2", "t.csv#x-3"]
 
 
 @in_one_folder
@@ -239,6 +320,14 @@ def test_bad_json_costs_its_line(tmp_path: Path) -> None:
     assert [text[:40] for text in texts(list(jsonl.read(write(tmp_path / "a.jsonl", content), "a")))] == [
         "one", "! a: line 2: not valid JSON: Expecting v", "! a: line 4: neither an object nor a tex", "two",
         "! a: line 6: 'text' holds no text but a ", "! a: line 7: no text", "! a: line 8: not valid JSON: nested too "]
+
+
+def test_what_is_no_value_in_json_is_no_text(tmp_path: Path) -> None:
+    content = '{"text": NaN}\n{"text": true}\n{"text": -Infinity}\n{"text": 7.5, "label": NaN, "title": NaN}\n'
+    items = list(jsonl.read(write(tmp_path / "a.jsonl", content), "a"))
+    assert texts(items) == ["! a: line 1: no text", "! a: line 2: 'text' holds no text but a bool",
+                            "! a: line 3: no text", "7.5"]
+    assert isinstance(items[3], Post) and (items[3].labels, items[3].title) == ((), "")
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -305,9 +394,35 @@ def test_a_folder_without_posts_says_what_it_holds(tmp_path: Path, files: list[s
 
 
 def test_paths_that_are_not_there(tmp_path: Path) -> None:
-    for path in ["", str(tmp_path / "none"), str(tmp_path / "none*"), "sample:none"]:
+    for path in ["", str(tmp_path / "none"), str(tmp_path / "none*"), "sample:none", "~nosuchuser/x",
+                 str(tmp_path / ("x" * 300))]:
         with pytest.raises(InputError):
             find(path)
+
+
+def test_a_path_below_a_folder_that_one_may_not_enter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:  # chmod would not stop root
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(InputError, match="closed/a cannot be read: Permission denied"):
+        find("closed/a")
+
+
+def test_a_patterns_matches_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ["x/a/index.md", "x/b/index.md", "x/b/lone.md", "index.md"]:
+        write(tmp_path / name, "Text.")
+    assert names(find(f"{tmp_path}/x/*/*.md")) == ["a/index.md", "b/index.md", "lone.md"]
+    monkeypatch.chdir(tmp_path)
+    assert names(find("**/*.md")) == ["index.md", "x/a/index.md", "x/b/index.md", "lone.md"]
+    assert names(find("x/b/*.md")) == ["index.md", "lone.md"]
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")
+    write(Path(path), "Text.")
+    for corpus in (path, f"{tmp_path}/*.md"):
+        assert names(find(corpus)) == ["caf\\xe9.md"]
 
 
 def test_the_format_follows_the_ending(tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def test_words_and_characters_stay_whole_where_they_can() -> None:
 @given(st.sets(st.text(min_size=1, max_size=8), min_size=60, max_size=90), st.integers(0, 10))
 def test_a_post_never_changes_side_when_the_corpus_grows(ids: set[str], more: int) -> None:
     def sides(names: list[str]) -> dict[str, int]:
-        tokens = make(Corpus(tuple(Post(id=name, text="A cat saw a dog.") for name in names)), level="word",
-                      validation=0.2, test=0.2)
+        posts = tuple(Post(id=name, text=f"A cat saw {name.encode('utf-8', 'surrogatepass').hex()}.") for name in names)
+        tokens = make(Corpus(posts), level="word", validation=0.2, test=0.2)
         return {tokens.post_ids[row]: int(side) for row, side in zip(tokens.post, tokens.split, strict=True)}
 
     names = sorted(ids)
@@ -166,6 +166,25 @@ def test_a_split_that_no_file_gives_is_drawn_from_the_training_posts() -> None:
     assert tokens.metrics["posts"]["test"] == 1
     assert 10 < tokens.metrics["posts"]["validation"] < 30
     assert tokens.metrics["posts"]["train"] == 100 - tokens.metrics["posts"]["validation"]
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_posts_of_one_text_fall_on_one_side(split: str) -> None:
+    texts = [f"The {ANIMALS[n % 8]} saw {n}." for n in range(60)]
+    alone = tuple(Post(id=f"p{n}", text=text, split=split) for n, text in enumerate(texts))
+    copies = tuple(Post(id=f"p{n}-{k}", text=text, split=split) for k in (2, 3) for n, text in enumerate(texts))
+    given = (Post(id="t", text="A fox.", split="test"),) if split else ()
+
+    def sides(posts: tuple[Post, ...]) -> dict[str, set[int]]:
+        tokens = make(Corpus(posts), validation=0.2)
+        found: dict[str, set[int]] = {}
+        for row, side in zip(tokens.post, tokens.split, strict=True):
+            found.setdefault(posts[row].text, set()).add(int(side))
+        return found
+
+    assert sides(alone + copies + given) == sides(alone + given)
+    with pytest.raises(InputError, match=r"2 posts with text cannot be split .*copies count once"):
+        make(Corpus((*alone[:2], *copies[:2])))
 
 
 def test_the_tokenizer_learns_from_the_training_split_only() -> None:

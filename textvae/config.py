@@ -33,7 +33,7 @@ class CorpusConfig:
     test: str = option("", "a file or folder whose posts are the test split")
     background: str = option("", "a file or folder of other texts in the same language, that only training reads: few "
                              "posts of one's own are too few to learn a language from")
-    encoding: str = option("", "text encoding; found from the bytes when empty")
+    encoding: str = option("", "encoding of all but the background texts; found from the bytes when empty")
     text_column: str = option("", "column or key of the text; found by its usual names when empty")
     title_column: str = option("", "column or key of the title")
     author_column: str = option("", "column or key of the author")

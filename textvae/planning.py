@@ -37,8 +37,8 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("corpus", (), "Corpus", tensors=False),
-    Stage("tokens", ("corpus",), "Tokens", tensors=False),
+    Stage("corpus", (), "Corpus", tensors=False, version=2),
+    Stage("tokens", ("corpus",), "Tokens", tensors=False, version=2),
     Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
     Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=5,

@@ -94,5 +94,6 @@ class Corpus:
         except OSError as error:
             raise StoreError(f"cannot read the corpus in {folder}: {error}") from error
         posts = tuple(Post(**{**row, "labels": tuple(row["labels"])}) for row in rows)
-        lines = (folder / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a file's name may hold Unicode's own line ends, which JSON leaves as they are.
+        lines = (folder / "rejected.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
         return cls(posts, tuple(Rejected(**json.loads(line)) for line in lines), read_json(folder / "metrics.json"))

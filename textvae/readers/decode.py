@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from contextlib import suppress
 
 from textvae.errors import ConfigError
 
@@ -9,6 +10,10 @@ from textvae.errors import ConfigError
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
           (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DETECTED = 200_000  # bytes shown to the detector: more costs time and changes no answer
+# Of texts of three to twelve words in cp1252 the detector takes one in four for something exotic, with a confidence
+# below 0.2. There it is believed only where it says one of these, of which it was right more often than not.
+_SURE, _FEW = 0.2, 100
+_LIKELY = ("Windows-1250", "Windows-1254", "Windows-1257", "MacRoman")
 
 
 class UndecodableError(Exception):
@@ -38,7 +43,7 @@ def decode(data: bytes, encoding: str = "") -> str:
     """
     if encoding:
         try:
-            return codecs.lookup(encoding).decode(data)[0].removeprefix("\ufeff")
+            return data.decode(encoding).removeprefix("\ufeff")
         except LookupError as error:
             raise ConfigError(f"unknown corpus.encoding {encoding!r}", "such as utf-8, cp1252, latin-1") from error
         except UnicodeDecodeError as error:
@@ -67,10 +72,15 @@ def _strict(data: bytes, name: str) -> str:
 def _detected(data: bytes) -> str:
     import chardet
 
-    name = chardet.detect(data[:_DETECTED])["encoding"]
-    if name is None:
-        raise UndecodableError("no encoding fits its bytes")
-    try:
-        return data.decode(name)
-    except (LookupError, UnicodeDecodeError) as error:
-        raise UndecodableError(f"it looks like {name}, but some bytes do not fit") from error
+    first = next(place.start() for place in re.finditer(rb"[\x80-\xff]", data))
+    shown = data[max(first - _DETECTED // 2, 0):][:_DETECTED]
+    found = chardet.detect(shown)
+    name, signs = found["encoding"], len(re.findall(rb"[\x80-\xff]", shown))
+    names = [] if name is None else [name]
+    if 2 * signs < len(shown) and b"\0" not in shown:  # Latin letters and no binary data
+        unsure = signs < _FEW and (found["confidence"] or 0) < _SURE and name not in _LIKELY
+        names.insert(0 if unsure else 1, "cp1252")
+    for one in names:
+        with suppress(LookupError, UnicodeDecodeError):
+            return data.decode(one)
+    raise UndecodableError(f"it looks like {name}, but some bytes do not fit" if name else "no encoding fits its bytes")

@@ -8,6 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from textvae.data import Rejected
@@ -28,23 +29,34 @@ _PAPERS = re.compile(r"(?i:readme|licen[cs]e|copying|contributing|code_of_conduc
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read: where it is, its name below the corpus path, and the reader (a value of ``corpus.format``)."""
+    """A file to read.
+
+    Args:
+        path: Where it is.
+        name: Its name below the corpus path.
+        format: The reader, a value of ``corpus.format``.
+        encoding: What it is written in; found from its bytes when empty.
+    """
 
     path: Path
     name: str
     format: str
+    encoding: str = ""
 
 
 def locate(path: str) -> Path:
     """Turn a setting's path into a real one; ``sample:lee`` and ``sample:posts`` are the corpora that come along.
 
     Raises:
-        InputError: No path, or a sample that is not there.
+        InputError: No path, a sample that is not there, or the home of a user that is not.
     """
     if not path:
         raise InputError("no corpus is given", "give one with --corpus PATH, or set corpus.path")
     if not path.startswith("sample:"):
-        return Path(path).expanduser()
+        try:
+            return Path(path).expanduser()
+        except RuntimeError as error:
+            raise InputError(f"no such file or folder: {path}: {error}", "give its whole path") from error
     name = path.removeprefix("sample:")
     if name == "lee":
         spec = importlib.util.find_spec("gensim")  # finds the folder without the seconds that an import takes
@@ -71,18 +83,28 @@ def find(path: str, format: str = "auto", drafts: bool = False, setting: str = "
         drafts: Read folders named ``_drafts`` and ``drafts`` too.
         setting: That of ``[corpus]`` which gave the path, for errors.
 
+    Returns:
+        The files. Of a pattern's matches, those of one name are told apart by the folders that the pattern leaves open.
+
     Raises:
-        InputError: Nothing is there, or nothing of this format.
+        InputError: Nothing is there, nothing of this format, or nothing that one may look at.
 
     Example:
         >>> [source.name for source in find("sample:lee")]
         ['lee_background.cor']
     """
     root = locate(path)
+    try:
+        return _found(path, root, format, drafts, setting)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "give a path that can be read") from error
+
+
+def _found(path: str, root: Path, format: str, drafts: bool, setting: str) -> list[Source | Rejected]:
     if root.is_dir():
         return _folder(root, format, drafts)
     if root.is_file():
-        return [Source(root, root.name, _format(root, format))]
+        return [Source(root, _encodable(root.name), _format(root, format))]
     if root.exists():
         raise InputError(f"{path} is neither a folder nor a regular file", "give a folder of posts or a file")
     # Path.glob takes no absolute pattern.
@@ -90,7 +112,10 @@ def find(path: str, format: str = "auto", drafts: bool = False, setting: str = "
     files = [Path(match) for match in matches if Path(match).is_file()]
     if not files:
         raise InputError(f"no such file or folder: {path}", _nearest(root, setting))
-    return [Source(file, file.name, _format(file, format)) for file in files]
+    fixed = Path(*takewhile(lambda part: not glob.has_magic(part), root.parts))
+    times = Counter(file.name for file in files)
+    return [Source(file, _encodable(file.name if times[file.name] == 1 else file.relative_to(fixed).as_posix()),
+                   _format(file, format)) for file in files]
 
 
 def _nearest(path: Path, setting: str) -> str:

@@ -15,7 +15,7 @@ _BLOCKS = frozenset((
     "h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main", "ol", "p", "section", "summary", "table", "tbody",
     "td", "th", "thead", "tr", "ul"))
 _HIDDEN = re.compile(r"\b(?:sr-only|usa-sr-only|visually-hidden|screen-reader-text|footnote-ref|headerlink|anchor)\b")
-_FORMATTING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*?(/?)>")
+_FORMATTING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)[^<>]*?(/?)>")
 _UNNESTED = frozenset((
     "area", "base", "br", "col", "dd", "dt", "hr", "img", "input", "li", "link", "meta", "option", "p", "source", "td",
     "th", "tr", "track", "wbr"))  # void, or closed by the next of its kind
@@ -23,7 +23,6 @@ _UNNESTED = frozenset((
 MAX_DEPTH = 5000
 _URL = re.compile(r"(?<![\w@/.])(?:https?://|www\.)(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#](?:[^\s<>\"”]|<[\w-]+>)*)?",
                   re.IGNORECASE)
-_ONLY_URLS = re.compile(rf"^(?:{_URL.pattern}[\s,;.]*)+$", re.IGNORECASE)
 _CREDIT = re.compile(
     r"^\W{0,3}(?:(?:top |header |banner |featured? )?(?:image|photo|photograph|picture|illustration|graphic|"
     r"screenshot|figure)s?[ :]+(?:credits?|courtesy|by|via|source|from|copyright|©)\b|(?:credits?|source)\s*:|©)",
@@ -45,7 +44,7 @@ class NestedError(Exception):
     """HTML nested deeper than any page that a person wrote."""
 
 
-def html_to_text(html: str) -> str:
+def html_to_text(html: str, *, page: bool = False) -> str:
     """Reduce HTML to prose.
 
     Paragraphs, headings and items of lists are separated by blank lines, so that no sentence crosses them. Code blocks,
@@ -54,6 +53,7 @@ def html_to_text(html: str) -> str:
 
     Args:
         html: A page, or a part of one.
+        page: Whether it is a whole page, of which only the main part is read.
 
     Returns:
         Prose in normal form.
@@ -65,7 +65,8 @@ def html_to_text(html: str) -> str:
         >>> html_to_text("<h1>Bread</h1><p>Flour &amp; <a href='/w'>water</a>.</p><pre>code</pre>")
         'Bread\\n\\nFlour & water.'
     """
-    return _prose(_body(parse(html)))
+    tree = parse(html)
+    return _page(tree) if page else _prose(tree.body or tree.root)
 
 
 def parse(html: str) -> Any:
@@ -81,10 +82,13 @@ def parse(html: str) -> Any:
     return LexborHTMLParser(html)
 
 
-def _body(tree: Any) -> Any:
-    """The element that holds the post: a page's only article, its main part, or all of it."""
-    articles = tree.css("article")
-    return articles[0] if len(articles) == 1 else tree.css_first("main") or tree.body or tree.root
+def _page(tree: Any) -> str:
+    """The prose of a page's main part, or of its only article if that is most of it: a comment may be one too."""
+    root = tree.css_first("main") or tree.body or tree.root
+    prose = _prose(root)
+    articles = root.css("article") if root is not None else []
+    own = _prose(articles[0]) if len(articles) == 1 else ""
+    return own if 2 * len(own) > len(prose) else prose
 
 
 def _prose(root: Any) -> str:
@@ -137,7 +141,7 @@ def _skipped(node: Any, tag: str, out: list[str]) -> bool:
 def _tidy(text: str) -> str:
     lines = []
     for line in normalise(text).split("\n"):
-        if _ONLY_URLS.match(line) or (len(line) <= _LONGEST_CREDIT and _CREDIT.match(line)):
+        if _only_urls(line) or (len(line) <= _LONGEST_CREDIT and _CREDIT.match(line)):
             continue
         line = _URL.sub(_host, line)
         for pattern, replacement in _HOLES:
@@ -145,6 +149,10 @@ def _tidy(text: str) -> str:
         if not line or any(map(str.isalnum, line)):  # a line of signs only is what a dropped part leaves
             lines.append(line)
     return normalise("\n".join(lines))
+
+
+def _only_urls(line: str) -> bool:
+    return bool(_URL.search(line)) and not _URL.sub("", line).strip(" ,;.")
 
 
 def _host(match: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ def _post(path: Path, name: str, encoding: str, drafts: bool) -> Post | Rejected
 def _prose(body: str, suffix: str) -> str:
     if suffix in MARKDOWN:
         return markdown_to_text(strip_templates(body))
-    return html_to_text(strip_templates(body)) if suffix in HTML else normalise(body)
+    return html_to_text(strip_templates(body), page=True) if suffix in HTML else normalise(body)
 
 
 def _unpublished(header: Mapping[str, Any]) -> bool:

@@ -2,9 +2,11 @@
 
 import difflib
 import html
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from textvae.data import Post, Rejected
@@ -28,6 +30,7 @@ _LONGEST_LABEL = 80  # characters: what is longer is a text, not a label
 LARGEST = 4_000_000  # characters of one text: 30 times the longest post met; what is longer is no post
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 _MARKUP = re.compile(r"</(?:p|div|a|li|h[1-6]|em|strong|span|b|i)>|<(?:p|br|div|li)\s*/?>", re.IGNORECASE)
+_BLOCK = re.compile(r"<(?:p|br|div|h[1-6]|[ou]l|li|table)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def labels_of(key: str, value: Any) -> list[str]:
 
 def scalar(value: Any) -> str:
     """A value as one line of text; empty for nothing, and for what is no scalar."""
-    if value is None or isinstance(value, Mapping | list | tuple):
+    if value is None or isinstance(value, Mapping | list | tuple) or _no_number(value):
         return ""
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
     text = " ".join(normalise(text.encode("utf-8", "ignore").decode()).split())
@@ -150,15 +153,15 @@ def to_post(record: Mapping[str, Any], columns: Columns, name: str, where: str, 
     """
     record = {key: value for key, value in record.items() if key}  # "" stands for a column that there is not
     value = record.get(columns.text)
-    if value is not None and not isinstance(value, str | int | float):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
         return Rejected(where, f"{columns.text!r} holds no text but a {type(value).__name__}")
-    raw = "" if value is None else str(value)
+    raw = "" if value is None or _no_number(value) else str(value)
     if len(raw) > LARGEST:
         return Rejected(where, f"longer than {LARGEST:,} characters")
     if reason := broken(raw):
         return Rejected(where, reason)
     try:
-        text = html_to_text(raw) if len(_MARKUP.findall(raw)) > 1 else _entities(raw)
+        text = _prose(raw) if _is_html(raw) else _entities(raw)
     except NestedError as error:
         return Rejected(where, str(error))
     if not text:
@@ -167,6 +170,26 @@ def to_post(record: Mapping[str, Any], columns: Columns, name: str, where: str, 
     post = Post(id="", text=text, title=scalar(record.get(columns.title)), author=names_of(record.get(columns.author)),
                 date=scalar(record.get(columns.date)), labels=tuple(dict.fromkeys(labels)), source=name)
     return ids.give(post, scalar(record.get(columns.id)) if columns.id else "")
+
+
+def _no_number(value: Any) -> bool:
+    """Whether it is how JSON and data frames write that there is no value."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_html(text: str) -> bool:
+    """Whether it holds two tags, or one that breaks a line or ends what another began."""
+    tags = list(islice(_MARKUP.finditer(text), 2))
+    if len(tags) != 1:
+        return len(tags) > 1
+    tag = tags[0][0].lower()
+    begun = rf"<{tag[2:-1]}[\s>]" if tag.startswith("</") else ""
+    return tag.startswith("<br") or bool(begun and re.search(begun, text[:tags[0].start()], re.IGNORECASE))
+
+
+def _prose(text: str) -> str:
+    """Of HTML whose paragraphs are no elements, the line ends stay."""
+    return html_to_text(text if _BLOCK.search(text) else text.replace("\n", "<br>"))
 
 
 def _entities(text: str) -> str:
@@ -187,7 +210,9 @@ class Ids:
 
     def give(self, post: Post, own: str) -> Post:
         """Return the post with its id; a repeated one gets a number."""
-        key = own or post.hash[:12]
-        count = self._given[key] = self._given.get(key, 0) + 1
-        fields = {**vars(post), "id": f"{self._name}#{key}" + (f"-{count}" if count > 1 else "")}
-        return Post(**fields)
+        key = unused = own or post.hash[:12]
+        while unused in self._given:
+            self._given[key] += 1
+            unused = f"{key}-{self._given[key]}"
+        self._given[unused] = 1
+        return replace(post, id=f"{self._name}#{unused}")

@@ -1,9 +1,10 @@
 """Read posts from files, drop duplicates, and say what could not be read."""
 
+import csv
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -29,7 +30,8 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
     every post's ``split`` is set. Of texts that are equal in every character the first is kept, unless
     ``config.duplicates`` is "keep". Between splits that are given by files, a text of the test split leaves the other
     two and one of the validation split leaves the training split, while repeats inside a split stay: nothing that is
-    evaluated on was trained on, and the evaluation sets stay as published (but for what both of them hold).
+    evaluated on was trained on, and the evaluation sets stay as published (but for what both of them hold). The tokens
+    stage keeps repeats together where it splits.
 
     Args:
         config: Where the posts are.
@@ -41,11 +43,11 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
         The posts, the rejected inputs with their reasons, and counts.
 
     Raises:
-        InputError: Nothing is there, or nothing in it can be read.
+        InputError: Nothing is there, nothing in it can be read, or two posts have one id.
     """
     endings = _endings(config)
     sources = _sources(config)
-    found: list[Post] = []
+    found: dict[str, Post] = {}
     rejected: list[Rejected] = []
     files = 0
     listed = [(split, source) for split, own in sources.items() for source in own]
@@ -54,17 +56,21 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
         for (split, source), items in zip(listed, read, strict=True):
             files += isinstance(source, Source)
             for item in items:
-                if isinstance(item, Post):
-                    found.append(_placed(item, split, endings))
-                else:
+                if isinstance(item, Rejected):
                     rejected.append(item)
+                    continue
+                item = _placed(item, split, endings, found)
+                if item.id in found:
+                    raise InputError(f"two posts have the id {item.id!r}: one of {found[item.id].source}, one of "
+                                     f"{item.source}", "rename one of them")
+                found[item.id] = item
             advance(posts=len(found))
     if not found:
         reasons = "; ".join(f"{item.source}: {item.reason}" for item in rejected[:3])
         why = f"{len(rejected)} inputs rejected ({reasons})" if rejected else "it holds none"
         raise InputError(f"no text could be read from {config.path}: {why}",
                          "mend these, or check corpus.format, corpus.encoding and corpus.text_column")
-    kept = _distinct(found) if config.duplicates == "drop" else found
+    kept = _distinct(list(found.values())) if config.duplicates == "drop" else list(found.values())
     counts = {"files": files, **_metrics(kept, rejected), "duplicates": len(found) - len(kept)}
     if counts["words"] < FEW_WORDS and not config.background:
         progress.say(f"{counts['words']:,} words are few to learn a language from: beside other texts in it variations "
@@ -104,9 +110,13 @@ def _sources(config: CorpusConfig) -> dict[str, list[Source | Rejected]]:
     given = {"validation": config.validation, "test": config.test}
     main = "train" if any(given.values()) else ""
     paths = {main: config.path, **given, BACKGROUND: config.background}
-    return {split: find(path, "auto" if split == BACKGROUND else config.format, config.drafts,
-                        split if split != main else "path")
-            for split, path in paths.items() if path or split == main}
+    found = {split: find(path, "auto" if split == BACKGROUND else config.format, config.drafts,
+                         split if split != main else "path")
+             for split, path in paths.items() if path or split == main}
+    for split in found.keys() - {BACKGROUND}:
+        found[split] = [replace(item, encoding=config.encoding) if isinstance(item, Source) else item
+                        for item in found[split]]
+    return found
 
 
 def _read_all(sources: list[Source | Rejected], config: CorpusConfig) -> Generator[list[Post | Rejected], None, None]:
@@ -180,7 +190,7 @@ def _read(source: Source | Rejected, config: CorpusConfig) -> Iterator[Post | Re
 
     wanted = Columns(config.text_column, config.title_column, config.author_column, config.date_column,
                      config.id_column, config.label_columns)
-    path, name, encoding = source.path, source.name, config.encoding
+    path, name, encoding = source.path, source.name, source.encoding
     try:
         if source.format == "table":
             yield from table.read(path, name, encoding=encoding, wanted=wanted, columns=config.columns)
@@ -192,6 +202,8 @@ def _read(source: Source | Rejected, config: CorpusConfig) -> Iterator[Post | Re
             yield from post.read(path, name, encoding=encoding, drafts=config.drafts)
     except OSError as error:
         yield Rejected(name, f"cannot be read: {error.strerror or error}")
+    except csv.Error as error:
+        yield Rejected(name, f"cannot be read any further: {error}")
 
 
 def _endings(config: CorpusConfig) -> list[tuple[str, str]]:
@@ -205,12 +217,14 @@ def _endings(config: CorpusConfig) -> list[tuple[str, str]]:
     return pairs
 
 
-def _placed(item: Post, split: str, endings: list[tuple[str, str]]) -> Post:
+def _placed(item: Post, split: str, endings: list[tuple[str, str]], before: Container[str]) -> Post:
     labels = tuple(label for ending, label in endings if item.source.endswith(ending) and label not in item.labels)
     if not split and not labels:
         return item
-    # Files of two splits may have one name.
+    # Files of two splits may have one name; and there may be a folder called as a split, but no path has two slashes.
     identity = item.id if split in ("", "train") else f"{split}/{item.id}"
+    if split and identity in before:
+        identity = f"{split}//{item.id}"
     return replace(item, id=identity, split=split, labels=item.labels + labels)
 
 

@@ -105,19 +105,24 @@ def _sides(shares: dict[str, float], posts: Sequence[Post], filled: Sequence[boo
     """Each post's split or ``BACKGROUND``, and how many posts had to move so that no wanted split is empty.
 
     The hash is of the post's id under a fixed name, so that a post never changes side when the corpus grows, whatever
-    the seed. Only where a split would be empty, the posts with the smallest hashes move into it.
+    the seed. Posts of one text go where the first of them goes. Only where a split would be empty, the posts with the
+    smallest hashes move into it.
     """
     place = [seeds.fraction(f"split/{post.id}") for post in posts]
     # Where only the test file is given, the validation split is drawn from the posts for training, and vice versa.
     given = [post.split in (*shares, BACKGROUND) for post in posts]
+    firsts: dict[str, int] = {}
+    first = [row if own else firsts.setdefault(post.text, row)
+             for row, (post, own) in enumerate(zip(posts, given, strict=True))]
     sides = [post.split if own else _side(shares, at) for post, own, at in zip(posts, given, place, strict=True)]
-    free = sorted((row for row, own in enumerate(given) if filled[row] and not own), key=place.__getitem__)
+    free = sorted((row for row in firsts.values() if filled[row]), key=place.__getitem__)
     wanted = [name for name in SPLITS if name == "train" or shares[name] > 0]
     if not any(filled):
         raise InputError(f"none of the corpus's {len(posts)} posts has any text", "give posts with text")
     if len(free) < len(wanted):
         raise InputError(
-            f"{len(free)} posts with text cannot be split into {', '.join(wanted)}: each needs one",
+            f"{len(free)} posts with text cannot be split into {', '.join(wanted)}: each needs one "
+            "(copies count once)",
             "give more posts, or files for corpus.validation and corpus.test, or set tokens.validation and tokens.test "
             "to 0; a single file that holds many texts needs corpus.format lines")
     moved = 0
@@ -130,7 +135,7 @@ def _sides(shares: dict[str, float], posts: Sequence[Post], filled: Sequence[boo
             sides[row] = name
             size.update({name: 1, biggest: -1})
             moved += 1
-    return sides, moved
+    return [sides[row] for row in first], moved
 
 
 def _side(shares: dict[str, float], at: float) -> str:
