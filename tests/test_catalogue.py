@@ -68,6 +68,11 @@ def test_an_unknown_name_suggests_the_close_ones(here: Path):
         catalogue.locate("models/nothing", Path("models"))
 
 
+def test_what_is_too_long_for_a_path_is_no_pipeline(here: Path):
+    with pytest.raises(ConfigError, match="there is no pipeline 'xxx"):
+        catalogue.locate("x" * 300, Path("models"))
+
+
 def test_remembering_writes_only_what_changed_and_mends_what_is_damaged(here: Path):
     store, path = Store(Path("models"), "diary"), here / "models" / "diary" / "pipeline.json"
     config = catalogue.find("diary", Path("models"))[0]
@@ -75,7 +80,7 @@ def test_remembering_writes_only_what_changed_and_mends_what_is_damaged(here: Pa
     catalogue.remember(config, store)
     assert path.stat().st_mtime_ns == before
     path.write_text("{}")
-    with pytest.raises(StoreError, match=r"pipeline.json is damaged"):
+    with pytest.raises(StoreError, match=r"pipeline.json is damaged.*textvae run FILE.toml.* writes it anew"):
         catalogue.find("diary", Path("models"))
     catalogue.remember(config, store)
     assert catalogue.find("diary", Path("models"))[0] == config

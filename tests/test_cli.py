@@ -4,9 +4,10 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from commands import examples, find, names, parses, seconds_of_children, textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.cli import bars, console, highlights, write
+from textvae.cli import bars, console, highlights, posts, write
 from textvae.errors import InputError, TextvaeError
 from textvae.planning import STAGES
 from textvae.store import Store
@@ -73,6 +74,9 @@ def test_version():
     (("run",), "Error: Missing argument 'PIPELINE'."),
     (("run", "quickstart", "--device", "tpu"), "Error: Invalid value for '--device'"),
     (("sample", "quickstart", "-n", "0"), "Error: Invalid value for '-n'"),
+    (("sample", "quickstart", "-n", "99999999999"), "Error: Invalid value for '-n'"),
+    (("sample", "quickstart", "--candidates", "99999999999"), "Error: Invalid value for '--candidates'"),
+    (("interpolate", "quickstart", "a", "b", "--steps", "99999999999"), "Error: Invalid value for '--steps'"),
     (("show", "quickstart", "--path"), "Error: --path needs a STAGE"),
     (("prune", "quickstart"), "Error: Missing option '--keep'."),
     (("schedule", "print", "quickstart"), "Error: Missing option '--with'."),
@@ -128,6 +132,27 @@ def test_corpus_and_seed_reach_the_settings():
 def test_status_of_an_empty_store():
     assert textvae("status").out == "no pipeline was run in models yet; start with: textvae run quickstart\n"
     assert textvae("status", "--json").out == ""
+
+
+def test_status_shows_the_others_beside_one_that_is_broken(three):
+    whole = str(three.root)
+    shutil.copytree(three.folder, three.root / "other")
+    (three.folder / "current").write_text("99\n")
+    done = textvae("status", "--store", whole)
+    assert done.code == 1 and done.err == ""
+    _, broken, other = done.out.splitlines()
+    assert broken.split()[:2] == ["blog", "-"] and "current names a run that cannot be read" in broken
+    assert "textvae promote blog RUN" in broken and other.split()[:4] == ["other", "3", "3", "17"]
+    broken, other = textvae("status", "--store", whole, "--json").json
+    assert broken["pipeline"] == "blog" and "99" in broken["problem"] and other["current"] == 3
+
+
+def test_promote_mends_what_names_no_run(three):
+    (three.folder / "current").write_text("99\n")
+    done = textvae("promote", "blog", "1", "--store", str(three.root))
+    assert (done.code, done.out, done.err) == (0, "blog reads run 1 now\n", "")
+    assert textvae("promote", "blog", "2", "--store", str(three.root), "--json").json == [
+        {"pipeline": "blog", "run": 2, "replaced": 1}]
 
 
 def test_a_recipe_can_be_printed_and_used():
@@ -299,6 +324,24 @@ def test_few_texts_are_told_from_many(monkeypatch, tmp_path, words, few):
             write.vary.invoke(parses(["vary", "quickstart", *words[1:]]))
 
 
+@pytest.mark.parametrize(("name", "markdown"), [
+    ("a.md", True), ("a.MDX", True), ("a.qmd", True), ("a.txt", False), ("a.text", False), ("a.html", "of HTML"),
+    ("a.rst", "a.rst: .rst says neither Markdown nor plain text"), ("post", "post: no ending says neither")], ids=str)
+def test_a_post_is_read_as_its_ending_says(name, markdown):
+    Path(name).write_bytes(b"A text.\r\n")
+    if isinstance(markdown, bool):
+        assert posts.read(Path(name)) == ("A text.\r\n", markdown)
+    else:
+        with pytest.raises(InputError, match=markdown):
+            posts.read(Path(name))
+
+
+def test_a_post_has_one_variation_of_a_sentence():
+    Path("post.md").write_text("The cat sat by the door.\n", encoding="utf-8")
+    done = textvae("vary", "quickstart", "--file", "post.md", "-n", "3")
+    assert (done.code, done.out) == (2, "") and "-n goes with TEXT" in done.err
+
+
 @pytest.mark.parametrize("out", [True, False])
 @pytest.mark.parametrize("err", [True, False])
 def test_a_bar_beside_results_is_for_a_terminal_of_its_own(monkeypatch, out, err):
@@ -325,6 +368,39 @@ def test_texts_that_cannot_be_read(monkeypatch, read, said):
     with pytest.raises(InputError, match=said):
         come += write.texts(("-",))
     assert come == ([["fine"]] if b"fine" in read else [])
+
+
+@pytest.mark.parametrize(("read", "texts"), [(b"one\ncaf\xe9\ntwo\n", ["one", "two"]), (b"caf\xe9\n", [])])
+def test_a_line_that_is_not_utf8_is_left_out(monkeypatch, capsys, read, texts):
+    monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(
+        vary_many=lambda texts, n, **more: [Found([Variation(text, text.upper(), 0.0, -1.0, {}, 1, "")])
+                                            for text in texts],
+        unknown=lambda text: 0, ids=lambda texts: None))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(read)))
+    parsed = parses(["vary", "quickstart", "-", "-n", "1"])
+    with nullcontext() if texts else pytest.raises(InputError, match="none of the 1 texts"):
+        write.vary.invoke(parsed)
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if line[0] != " "] == texts
+    line = read.splitlines().index(b"caf\xe9") + 1
+    assert f"left out: standard input, line {line}: not UTF-8: byte 0xe9" in err
+
+
+@pytest.mark.parametrize(("output", "said"), [("more.xlsx", "more.xlsx is no kind of table that can be written"),
+                                              ("more.parquet", "more.parquet cannot hold this table")])
+def test_a_table_that_cannot_be_written_is_said_before_anything_is_opened(output, said):
+    Path("rows.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": "b2", "text": "b"}\n', encoding="utf-8")
+    done = textvae("augment", "quickstart", "rows.jsonl", "--text", "text", "-o", output)
+    assert done.code == 1 and said in done.err and "Traceback" not in done.err and not Path(output).exists()
+
+
+def test_too_little_memory_is_said(monkeypatch):
+    def opened(*args, few):
+        raise MemoryError("Unable to allocate 9 TiB")
+
+    monkeypatch.setattr(write, "opened", opened)
+    done = textvae("sample", "quickstart")
+    assert done.code == 1 and done.err.startswith("error: there is too little memory: Unable to allocate 9 TiB\nhint: ")
 
 
 def test_a_store_elsewhere():

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,11 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from commands import textvae
 from fake_stages import Fakes, Judge, folder_of_posts
 
-from textvae import journal, retraining
+from textvae import journal, retraining, upkeep
+from textvae.cli import retrain as command
+from textvae.errors import StoreError
 from textvae.store import Store
 
 HOLD = "import sys; from pathlib import Path; from textvae.store import Store\n" \
@@ -119,7 +123,65 @@ def test_a_promotion_is_told_and_a_hook_that_fails_changes_nothing(site: Path, l
     assert len(heard) == 1 and not Path("again").exists(), "nothing changed is no news"
 
 
-@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://127.0.0.1:1/", "nonsense"])
+@pytest.mark.parametrize("trouble", ["crash", "toml", "log"])
+def test_what_nobody_foresaw_is_told_as_well(site: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, trouble: str):
+    folder_of_posts(site / "posts", three="A third post.")
+    if trouble == "crash":
+        fakes.halts["sequence_vae"] = RuntimeError("out of registers")
+        kind, why = RuntimeError, "RuntimeError: out of registers"
+    elif trouble == "toml":
+        Path("blog.toml").write_text("corpus = {", encoding="utf-8")
+        kind, why = None, "blog.toml"
+    else:
+        (Path("models/blog") / journal.LOG).unlink()
+        (Path("models/blog") / journal.LOG).mkdir()
+        kind, why = IsADirectoryError, "Is a directory"
+    words = ("retrain", "blog.toml", "--on-failure", "cat > failure.json", "--on-success", "touch success")
+    if kind is None:
+        assert textvae(*words).code == 1
+    else:
+        with pytest.raises(kind):
+            textvae(*words)
+    told = json.loads(Path("failure.json").read_text(encoding="utf-8"))
+    assert told["result"] == "failed" and why in told["why"] and not Path("success").exists()
+    kept = retraining.last(Store(Path("models"), "blog"))
+    assert kept and kept.result == ("failed" if trouble == "crash" else "promoted")
+    if trouble == "crash":
+        assert f" failed: {why}\n" in log()
+        assert textvae("retrain", "blog.toml").code == 0
+
+
+def test_old_runs_that_cannot_be_deleted_leave_the_promotion(site: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(store: Store, keep: int) -> None:
+        raise StoreError("runs/0001.json is damaged")
+
+    monkeypatch.setattr(upkeep, "prune", refused)
+    folder_of_posts(site / "posts", three="A third post.")
+    done = textvae("retrain", "blog.toml", "--keep", "1", "--on-success", "touch success", "--on-failure",
+                   "touch failure")
+    assert done.code == 0 and done.out.startswith("blog: promoted run 2") and "runs/0001.json is damaged" in done.err
+    assert Path("success").exists() and not Path("failure").exists()
+    kept = retraining.last(Store(Path("models"), "blog"))
+    assert kept and kept.result == "promoted" and "older runs were not deleted" in log()
+
+
+@pytest.mark.parametrize("answer", [b"garbage\r\n\r\n", b"HTTP/1.1 204\r\n" + b"x: y\r\n" * 200 + b"\r\n"])
+def test_an_answer_that_is_none_is_told(site: Path, answer: bytes):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        def once() -> None:
+            with door.accept()[0] as guest:
+                guest.recv(65_536)
+                guest.sendall(answer)
+
+        threading.Thread(target=once, daemon=True).start()
+        address = f"http://127.0.0.1:{door.getsockname()[1]}/"
+        folder_of_posts(site / "posts", three="A third post.")
+        done = textvae("retrain", "blog.toml", "--webhook", address)
+    assert done.code == 0 and f"posting to {address} failed" in done.err
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://127.0.0.1:1/", "nonsense",
+                                     "http://127.0.0.1:9/a b"])
 def test_an_address_that_nobody_listens_at_is_told(site: Path, address: str):
     folder_of_posts(site / "posts", three="A third post.")
     done = textvae("retrain", "blog.toml", "--webhook", address)
@@ -164,6 +226,18 @@ def test_watch_looks_again_and_goes_on_after_errors(site: Path):
     assert second == "blog: nothing changed: run 1 is up to date\n" and watching.returncode == 130
 
 
+def test_watch_goes_on_whatever_happens(site: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    happens = [ValueError("a bug"), OSError(28, "No space left on device"), click.Abort()]
+
+    def main(*args: Any, **more: Any) -> None:
+        raise happens.pop(0)
+
+    monkeypatch.setattr(command.retrain, "main", main)
+    done = textvae("watch", "blog.toml", "--every", "0m")
+    assert done.code == 130 and not happens, "Ctrl-C ends it"
+    assert done.err.splitlines()[:2] == ["error: ValueError: a bug", "error: [Errno 28] No space left on device"]
+
+
 def test_watch_refuses_at_once_what_retrain_would_refuse(site: Path):
     assert textvae("watch", "blog.toml", "--", "--if-new-pots", "5").code == 2
     assert textvae("watch", "blog.toml", "--", "--store", "other").code == 2
@@ -189,3 +263,14 @@ def test_the_log_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert kept == ["retrain.log", "retrain.log.1", "retrain.log.2", "retrain.log.3"]
     assert (tmp_path / "retrain.log").read_text(encoding="utf-8").endswith("epoch 1: loss 0.5123\n")
     assert all(path.stat().st_size <= 400 for path in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
+def test_a_log_on_a_full_disk_is_no_news(tmp_path: Path, capsys: Any):
+    from textvae.progress import Progress
+
+    (tmp_path / journal.LOG).symlink_to("/dev/full")
+    own = journal.Journal(tmp_path, Progress())
+    own.note("a line")
+    own.close()
+    assert capsys.readouterr().err == ""

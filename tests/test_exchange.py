@@ -160,6 +160,29 @@ def test_other_bytes_under_the_same_key_are_refused(whole: Path, tmp_path: Path)
     assert store.artefacts() == before and len(runs.records(store)) == 1
 
 
+@pytest.mark.parametrize("file", ["weights.h5", "manifest.json"])
+def test_what_is_damaged_here_is_mended_by_another_import(whole: Path, tmp_path: Path, file: str):
+    store = Store(tmp_path, "blog")
+    run = take(whole, tmp_path).run
+    path = store.path("sequence_vae", run.held["sequence_vae"]) / file
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(StoreError, match=rf"{file}.* is damaged.*import it again"):
+        runs.load(store, "sequence_vae")
+    with pytest.raises(StoreError, match="import it again"), zipped.written(tmp_path / "no.zip") as target:
+        send(store, target)
+    again = take(whole, tmp_path)
+    assert (again.recorded, again.run.number, again.mended) == (False, 1, ("sequence_vae",))
+    assert upkeep.verify(store) == [] and take(whole, tmp_path).mended == ()
+
+
+def test_what_was_made_here_as_well_can_be_made_anew(whole: Path, tmp_path: Path):
+    store = filled(tmp_path)
+    key = take(whole, tmp_path).run.held["sequence_vae"]
+    (store.path("sequence_vae", key) / "weights.h5").write_bytes(b"")
+    with pytest.raises(StoreError, match="textvae run blog --force sequence_vae"):
+        runs.load(store, "sequence_vae", 2)
+
+
 def test_a_run_that_cannot_write_does_not_become_current(whole: Path, tmp_path: Path):
     def without(files: dict[str, bytes], index: dict[str, Any]) -> None:
         content = index["manifests"].pop("sequence_vae")["content"][:16]
@@ -423,6 +446,11 @@ def test_the_commands(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
                                      'next: textvae vary models/blog "a sentence of your own"']
     assert "came from run.zip, there run 1 of blog, without corpus and latents" in textvae("show", "blog").out
     assert textvae("import", "run.zip").out.startswith("nothing new: run 1 of blog holds the same\n")
+    next(Path("models/blog/sequence_vae").glob("*/weights.h5")).write_bytes(b"")
+    assert textvae("import", "run.zip").out.startswith("run 1 of blog is whole again: sequence_vae\n")
+    assert textvae("status", "blog").out.splitlines()[0] == (
+        "no corpus is set, so that nothing would run; to train on one: textvae run blog --corpus PATH")
+    assert textvae("status", "blog", "--json").json[0]["retrained"] is None
     (told,) = textvae("import", "data.zip", "--json").json
     assert (told["run"], told["new"], told["current"], told["origin"]["left_out"]) == (2, True, False, [])
     assert "it came without its data" in textvae("evaluate", "blog", "--run", "1").err

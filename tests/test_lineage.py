@@ -34,6 +34,18 @@ def test_the_runs_before_are_followed_until_one_is_gone(three: Store):
         trace(three, 1)
 
 
+def test_the_runs_before_are_those_that_rollback_goes_to(three: Store):
+    runs.promote(three, 1)
+    runs.promote(three, 2)
+    found = trace(three)
+    assert [(run.number, run.replaced) for run in (found.run, *found.before)] == [
+        (2, 1), (1, 3), (3, 2), (2, 1), (1, None)] and found.lost is None
+    assert textvae("lineage", "blog", "--store", str(three.root)).out.count("replaced run 3") == 1
+    (three.folder / runs.file_of(3)).unlink()
+    found = trace(three)
+    assert [run.number for run in found.before] == [1] and found.lost == 3
+
+
 def test_the_newest_run_is_shown_while_none_is_current(fakes: Fakes, posts: Path, store: Store):
     with pytest.raises(StoreError, match="has no finished run"):
         trace(store)

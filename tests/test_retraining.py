@@ -94,6 +94,21 @@ def test_what_is_worse_is_recorded_and_not_promoted(fakes: Fakes, judge: Judge, 
     assert numbers(champion) == (3, 3)
 
 
+def test_the_promoted_run_is_up_to_date_once_what_was_declined_is_gone(fakes: Fakes, judge: Judge, champion: Store,
+                                                                        posts: Path):
+    folder_of_posts(posts, three="A third post.")
+    assert retraining.retrain(tiny(posts), champion).run == 2
+    judge.passes = False
+    folder_of_posts(posts, spam="Buy buy buy.")
+    assert retraining.retrain(tiny(posts), champion).run == 3
+    judge.passes = True
+    (posts / "spam.txt").unlink()
+    fakes.take()
+    outcome = retraining.retrain(tiny(posts), champion)
+    assert (outcome.result, outcome.why) == (UNCHANGED, "run 2 is up to date")
+    assert fakes.take() == [] and numbers(champion) == (2, 3)
+
+
 @pytest.mark.parametrize(("due", "result"), [
     (Due(new_posts=3), NOT_DUE), (Due(new_posts=2), PROMOTED), (Due(new_words=6), NOT_DUE),
     (Due(new_words=5), PROMOTED), (Due(older_than=3600.0), NOT_DUE),

@@ -150,10 +150,52 @@ def test_rolling_back_passes_over_what_is_incomplete_and_stops_where_a_record_is
     three.remove("latents", runs.read(three, 1).stages["latents"]["key"])
     with pytest.raises(StoreError, match=r"run 1 of blog is incomplete: latents/\w+ is gone \(run again"):
         runs.rollback(three)
-    (three.folder / runs.file_of(2)).unlink()
-    with pytest.raises(StoreError, match="nothing to go back to: run 2 of blog is gone"):
+    (three.folder / runs.file_of(1)).unlink()
+    with pytest.raises(StoreError, match="nothing to go back to: run 1 of blog is gone"):
         runs.rollback(three)
     assert number_of(runs.current(three)) == 3
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["", "in a store that knows no promotions"])
+def test_rolling_back_goes_to_the_run_that_was_promoted_before(three: Store, older: bool):
+    if older:
+        (three.folder / runs.LINE).unlink()
+    for number in (1, 3, 2, 2):
+        runs.promote(three, number)
+    assert runs.line(three, runs.read(three, 2)) == [3, 1, 3, 2, 1]
+    assert [runs.rollback(three).now for _ in range(5)] == [3, 1, 3, 2, 1]
+    with pytest.raises(StoreError, match="run 1 of blog replaced no other"):
+        runs.rollback(three)
+
+
+def test_a_promotion_or_a_rollback_that_was_killed_half_way_changes_no_line(three: Store,
+                                                                            monkeypatch: pytest.MonkeyPatch):
+    put_text, kills = Store.put_text, ["current", runs.LINE]
+
+    def killed(self: Store, name: str, text: str) -> None:
+        if name == kills[0]:
+            del kills[0]
+            raise KeyboardInterrupt
+        put_text(self, name, text)
+
+    runs.promote(three, 1)
+    monkeypatch.setattr(Store, "put_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.promote(three, 2)
+    found = runs.choose(three)
+    assert (found.number, runs.line(three, found)) == (1, [3, 2, 1])
+    with pytest.raises(KeyboardInterrupt):
+        runs.rollback(three)
+    found = runs.choose(three)
+    assert (found.number, runs.line(three, found), kills) == (3, [2, 1], [])
+
+
+def test_a_damaged_pointer_or_line_is_mended_by_a_promotion(three: Store):
+    for name in ("current", runs.LINE):
+        (three.folder / name).write_text("99")
+        assert runs.promote(three, 3) == runs.current(three)
+        assert runs.rollback(three).now == 2, "the run's record still knows"
+        runs.promote(three, 3)
 
 
 def test_rolling_back_needs_a_current_run(fakes: Fakes, posts: Path, store: Store):
@@ -194,3 +236,12 @@ def test_a_run_that_was_killed_before_its_promotion_gets_it(fakes: Fakes, posts:
         store.put_text(runs.PROMISED, said)
         with store.lock():
             assert runs.settle(store) is None and runs.settle(store) is None and number_of(runs.current(store)) == 1
+
+
+def test_what_was_promised_to_a_run_goes_to_no_other(three: Store):
+    three.put_text(runs.PROMISED, "4\n")  # killed before run 4 was recorded
+    other = runs.add(three, runs.read(three, 1))
+    with three.lock():
+        assert other.number == 4 and runs.settle(three) is None and number_of(runs.current(three)) == 3
+    three.put_text(runs.PROMISED, "2\n")  # killed after run 2 was recorded
+    assert (runs.add(three, other).replaced, number_of(runs.current(three))) == (2, 2)

@@ -120,6 +120,17 @@ def test_paths_are_absolute_here_and_relative_in_a_repository(folder):
     assert job(folder, pipeline="models/blog").retrain(made.absolute)[1] == str(folder / "models" / "blog")
 
 
+def test_a_corpus_that_comes_along_or_lies_at_home_is_found(folder, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    made = job(folder, "--corpus", "sample:lee", "--corpus=sample:posts", "--corpus", "~", "--corpus=~/posts")
+    given = ["--corpus", "sample:lee", "--corpus=sample:posts"]
+    assert made.command()[-6:] == [*given, "--corpus", "/home/ann", "--corpus=/home/ann/posts"]
+    inner = job(folder, *given)
+    assert inner.retrain(inner.within)[-3:] == given
+    with pytest.raises(InputError, match=r"~nobody.here/posts: .*whole path"):
+        job(folder, "--corpus=~nobody.here/posts")
+
+
 def test_a_workflow_takes_only_what_the_repository_holds(folder):
     (folder / "models" / "blog").mkdir(exist_ok=True)
     with pytest.raises(InputError, match="lies outside of"):
@@ -155,9 +166,29 @@ def test_the_program_runs_from_anywhere(tmp_path):
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="asks systemd itself")
 @pytest.mark.parametrize("name", ["blog", "my blog, 100%"])
 def test_systemd_takes_the_units(folder, tmp_path, name):
-    files = schedule.units(job(folder, *HOSTILE, name=name))
+    verified(schedule.units(job(folder, *HOSTILE, name=name)), tmp_path)
+
+
+def verified(files: dict[str, str], folder: Path) -> None:
+    """Have systemd itself read the units."""
     for file, text in files.items():
-        (tmp_path / file).write_text(text, encoding="utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", *(str(tmp_path / file) for file in files)], check=False,
-                          capture_output=True, text=True, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"})
+        (folder / file).write_text(text, encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", *(str(folder / file) for file in files)], check=False,
+                          capture_output=True, text=True, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"})
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'a"b', "a$b", "a\\b", "100%", "a=b c", "\u00fc"])
+def test_systemd_starts_a_program_wherever_it_lies(folder, tmp_path, monkeypatch, name):
+    script = tmp_path / name / "textvae"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\nprintf "%s\\0" "$0" "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    files = schedule.units(job(folder, *HOSTILE))
+    words = by_systemd(next(iter(files.values())))
+    done = subprocess.run(words, check=True, capture_output=True)
+    assert done.stdout.decode().split("\0")[:-1] == job(folder, *HOSTILE).command()
+    assert schedule.PLAIN.fullmatch(words[0]), "other paths systemd takes only in part"
+    if shutil.which("systemd-analyze"):
+        verified(files, tmp_path)

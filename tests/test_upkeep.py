@@ -14,7 +14,7 @@ from fake_stages import Fakes, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae import manifests, runs, upkeep
+from textvae import catalogue, manifests, retraining, runs, upkeep
 from textvae.data import Evaluation
 from textvae.errors import ConfigError, StoreError
 from textvae.store import Store
@@ -58,6 +58,19 @@ def test_pruning_leaves_an_unfinished_run_alone_and_takes_old_leftovers(three: S
     assert fakes.found["latent_transformer"] == ["checkpoint"]
 
 
+def test_pruning_leaves_what_a_run_that_was_stopped_lately_goes_on_from(three: Store, fakes: Fakes, posts: Path):
+    fakes.halts["sequence_vae"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        runs.execute(tiny(posts, "sequence_vae.hidden=99"), three)
+    (left,) = (three.folder / "scratch").iterdir()
+    runs.execute(tiny(posts, "latents.batch_size=4"), three)
+    assert upkeep.prune(three, 9).scratch == () and left.exists()
+    long_ago = time.time() - upkeep.GIVEN_UP.total_seconds() - 60
+    for path in (*left.iterdir(), left):
+        os.utime(path, (long_ago, long_ago))
+    assert upkeep.prune(three, 9).scratch == (left.name,) and not left.exists()
+
+
 def test_pruning_needs_a_number_and_whole_records(three: Store):
     with pytest.raises(ConfigError, match="--keep must be at least 1, not 0"):
         upkeep.prune(three, 0)
@@ -82,6 +95,16 @@ def test_verify_names_what_is_wrong(three: Store):
                         "runs/0002.json: is damaged: its contents changed since it was written",
                         f"runs/0003.json: needs latents/{gone}, which is gone",
                         "current: names a run that cannot be read: blog has no run 7"]
+
+
+@pytest.mark.parametrize("name", [catalogue.LAST, retraining.LAST, runs.LINE])
+def test_verify_reads_every_record(three: Store, name: str):
+    retraining.keep(three, retraining.Outcome("blog", retraining.UNCHANGED, "run 3 is up to date"))
+    assert upkeep.verify(three) == []
+    path = three.folder / name
+    path.write_text(path.read_text(encoding="utf-8") + "x", encoding="utf-8")
+    assert [str(problem) for problem in upkeep.verify(three)] == [
+        f"{path}: is damaged: its contents changed since it was written"]
 
 
 def test_nothing_to_verify_is_told(store: Store):

@@ -1,6 +1,7 @@
 """Which pipelines there are and where: TOML files, recipes by name, and folders of a store."""
 
 import difflib
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,14 +33,19 @@ def find(pipeline: str, root: Path, overrides: tuple[str, ...] = ()) -> tuple[Pi
         ConfigError: There is no such pipeline (close names are suggested), or a setting is wrong.
     """
     path, known, store = Path(pipeline), recipes(), _stored(pipeline, root)
-    if path.suffix == ".toml" or path.is_file():
+    if path.suffix == ".toml" or _is_file(path):
         config = settings.load(path, overrides)
         return config, Store(root, config.name)
     if pipeline in known and (store is None or path.name == pipeline):
         config = settings.load(known[pipeline], overrides)
         return config, Store(root, config.name)
     if store is not None:
-        config = settings.parse(store.get(LAST), overrides, where=str(store.folder / LAST))
+        try:
+            remembered = store.get(LAST)
+        except StoreError as error:  # without it the folder would be no pipeline's
+            raise StoreError(error.message, "restore it from a backup; textvae run FILE.toml, or its recipe, writes it "
+                             "anew") from error
+        config = settings.parse(remembered, overrides, where=str(store.folder / LAST))
         return replace(config, name=store.pipeline), store
     stored = {path.parent.name for path in Path(root).glob(f"*/{LAST}")}
     close = difflib.get_close_matches(path.name, known.keys() | stored, n=1, cutoff=0.5)
@@ -71,6 +77,15 @@ def remember(config: PipelineConfig, store: Store) -> None:
 
 def _stored(pipeline: str, root: Path) -> Store | None:
     path = Path(pipeline)
-    if (path / LAST).is_file():
+    if _is_file(path / LAST):
         return Store(path.absolute().parent, path.absolute().name)
-    return Store(root, pipeline) if path.name == pipeline and (Path(root) / pipeline / LAST).is_file() else None
+    return Store(root, pipeline) if path.name == pipeline and _is_file(Path(root) / pipeline / LAST) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False  # what was meant is no path

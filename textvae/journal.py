@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,13 @@ from textvae.progress import Advance, Progress
 
 LOG = "retrain.log"
 SIZE, KEPT = 1_000_000, 3  # bytes of a file and how many older ones are kept: years of weekly retrainings
+
+
+class _Log(RotatingFileHandler):
+    """A file that leaves out what a full disk refuses: whoever does the work tells of that."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
 
 
 class Journal(Progress):
@@ -27,12 +34,13 @@ class Journal(Progress):
     def __init__(self, folder: Path, watcher: Progress) -> None:
         self._watcher = watcher
         folder.mkdir(parents=True, exist_ok=True)
-        self._handler = RotatingFileHandler(folder / LOG, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
+        self._handler = _Log(folder / LOG, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s"))
 
     def close(self) -> None:
         """End the log; nothing can be said any more."""
-        self._handler.close()
+        with suppress(OSError):  # the last line may be one that a full disk refuses
+            self._handler.close()
 
     def note(self, message: str) -> None:
         """Write one line into the log alone."""

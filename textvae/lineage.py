@@ -1,6 +1,6 @@
 """Where a run comes from: which artefact was made from which, by what, and the runs that replaced each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from textvae import runs
@@ -60,13 +60,13 @@ def trace(store: Store, run: int | None = None) -> Lineage:
         StoreError: There is no such run. Artefacts that are gone are told, not raised.
     """
     chosen = runs.shown(store, run)
-    before: list[Run] = []
-    number = chosen.replaced
-    while number in runs.numbers(store):
-        before.append(runs.read(store, number))
-        number = before[-1].replaced
-    return Lineage(chosen, tuple(_made(store, stage, fact) for stage, fact in chosen.stages.items()), tuple(before),
-                   number)
+    line, known = runs.line(store, chosen), runs.numbers(store)
+    lost = next((number for number in line if number not in known), None)
+    whole = line[:line.index(lost)] if lost is not None else line
+    linked = [replace(own, replaced=number) for own, number in zip(
+        (chosen, *(runs.read(store, number) for number in whole)), (*line, None), strict=False)]
+    return Lineage(linked[0], tuple(_made(store, stage, fact) for stage, fact in chosen.stages.items()),
+                   tuple(linked[1:]), lost)
 
 
 def _made(store: Store, stage: str, fact: dict[str, Any]) -> Made:

@@ -126,11 +126,13 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         first = runs.execute(config, store, device=device, precision=precision, progress=progress,
                              why="retrain: the first run")
         return Outcome(store.pipeline, PROMOTED, "the first run", first.run.number)
-    outcome = Outcome(store.pipeline, UNCHANGED, _unchanged(champion, newest), before=champion.number)
-    held = {} if from_scratch else newest.held
-    planned = {item.stage: item for item in planning.plan(config, store, held=held)}
-    if all(item.state == "done" and item.key == newest.held.get(stage) for stage, item in planned.items()):
-        return outcome
+    outcome = Outcome(store.pipeline, UNCHANGED, "", before=champion.number)
+    # A batch that was declined and is gone again leaves the promoted run up to date, though it is not the newest.
+    for run in (champion, newest) if newest.number != champion.number else (champion,):
+        held = {} if from_scratch else run.held
+        planned = {item.stage: item for item in planning.plan(config, store, held=held)}
+        if all(item.state == "done" and item.key == run.held.get(stage) for stage, item in planned.items()):
+            return replace(outcome, why=_unchanged(champion, run))
     _whole(store, champion)
     (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
     corpus = store.load("corpus", read.key, Corpus)
@@ -192,10 +194,10 @@ def _screen(config: PipelineConfig, old: "Sequence[Post]", corpus: "Corpus", cha
     return screening.screen(old, [post for post in new if post.id in fresh], most=config.retrain.strange)
 
 
-def _unchanged(champion: Run, newest: Run) -> str:
-    if newest.number == champion.number:
+def _unchanged(champion: Run, run: Run) -> str:
+    if run.number == champion.number:
         return f"run {champion.number} is up to date"
-    return f"run {newest.number} is up to date, and not promoted: run {champion.number} is"
+    return f"run {run.number} is up to date, and not promoted: run {champion.number} is"
 
 
 def _posts(store: Store, run: Run) -> "tuple[Post, ...]":

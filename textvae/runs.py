@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from textvae.store import Store
 from textvae.workers import Workers
 
 PROMISED = "promised"  # the number of a run between its record and its promotion
+LINE = "promotions.json"  # the runs that were promoted one after the other, the current one last
 GENERATES = "sequence_vae"  # a run with this stage can write texts, so it may become current
 TRIES = 100  # to hold a run that is just being deleted, which takes moments: a second in all
 
@@ -33,7 +34,8 @@ class Run:
         seconds: How long it took.
         config: The settings, for ``textvae.config.parse``.
         device: What tensors were computed on; empty where none were.
-        replaced: The run that was current when this one was recorded; None where there was none.
+        replaced: The run that was current when this one was recorded; None where there was none. ``line`` knows
+            of later promotions.
         packages, python, commit: What made it.
         gate: What a retraining compared before it promoted this run or did not, for
             ``textvae.retraining``; empty where nothing was compared.
@@ -160,6 +162,7 @@ def add(store: Store, run: Run, *, promised: bool = False) -> Run:
         LockedError: Another process is writing.
     """
     with store.lock():
+        settle(store)  # or this run would get what was promised to one that was never recorded
         known, before = numbers(store), current(store)
         own = replace(run, number=known[-1] + 1 if known else 1, pipeline=store.pipeline,
                       replaced=before.number if before else None)
@@ -343,7 +346,7 @@ def promote(store: Store, number: int) -> Run:
 
 
 def rollback(store: Store) -> Rollback:
-    """Make the run current that the current one replaced; one whose artefacts are gone is passed over.
+    """Make the run current that was so before the current one; one whose artefacts are gone is passed over.
 
     Raises:
         StoreError: No run is current, it replaced none, or nothing before it is whole.
@@ -351,21 +354,38 @@ def rollback(store: Store) -> Rollback:
     """
     with store.lock():
         now, passed = choose(store), list[int]()
-        number, left = now.replaced, f"run {now.number} of {store.pipeline} replaced no other"
-        while number is not None:
+        earlier, left = line(store, now), f"run {now.number} of {store.pipeline} replaced no other"
+        for place, number in enumerate(earlier):
             if number not in numbers(store):
                 left = f"run {number} of {store.pipeline} is gone"
                 break
-            before = read(store, number)
-            if not (gone := lost(store, before)):
-                return Rollback(now.number, promote(store, number).number, tuple(passed))
+            if not (gone := lost(store, read(store, number))):
+                _set_current(store, number)
+                store.put(LINE, {"runs": earlier[place:][::-1]})
+                return Rollback(now.number, number, tuple(passed))
             passed.append(number)
             left = f"run {number} of {store.pipeline} is incomplete: {', '.join(gone)} is gone"
-            number = before.replaced
     others = [str(run.number) for run in records(store) if run.number != now.number and GENERATES in run.stages
               and not lost(store, run)]
     raise StoreError(f"there is nothing to go back to: {left}",
                      f"promote one of: {', '.join(others)}" if others else "run again with older settings")
+
+
+def line(store: Store, run: Run) -> list[int]:
+    """The numbers of the runs that were promoted one after the other until a run was, the latest first.
+
+    A promotion is written down before it happens and a rollback afterwards, so that what stands behind the current run
+    is of one that was killed half-way. Before what is written down, and in an older store, each run's record counts.
+
+    Raises:
+        StoreError: The list of promotions is damaged.
+    """
+    latest = store.get(LINE)["runs"][::-1] if (store.folder / LINE).exists() else []
+    found: list[int] = latest[latest.index(run.number) + 1:] if run.number in latest else []
+    with suppress(StoreError):  # a record that is gone or damaged ends it, which whoever reads that one is told
+        while (number := read(store, (found or [run.number])[-1]).replaced) is not None:
+            found.append(number)
+    return found
 
 
 def lost(store: Store, run: Run) -> list[str]:
@@ -390,5 +410,18 @@ def holds(run: Run, stages: dict[str, dict[str, Any]]) -> bool:
 
 
 def _point(store: Store, run: Run) -> None:
-    store.put_text("current", f"{run.number}\n")
+    """Make a run current, and keep after which one."""
+    try:
+        before = current(store)
+        promoted = [*line(store, before)[::-1], before.number] if before else []
+    except StoreError:  # the pointer or the list is damaged: written anew
+        promoted = []
+    if promoted[-1:] != [run.number]:
+        promoted.append(run.number)
+    store.put(LINE, {"runs": promoted})
+    _set_current(store, run.number)
+
+
+def _set_current(store: Store, number: int) -> None:
+    store.put_text("current", f"{number}\n")
     (store.folder / PROMISED).unlink(missing_ok=True)

@@ -100,7 +100,7 @@ class Store:
         path = self.path(stage, key) / MANIFEST
         if not path.is_file():
             raise StoreError(f"{self.folder} holds no {stage} {key}", f"make it with: textvae run {self.pipeline}")
-        return manifests.unseal(path, self._remedy(stage))
+        return manifests.unseal(path, self.remedy(stage, key))
 
     def load(self, stage: str, key: str, type_: type[A]) -> A:
         """Read an artefact after checking every byte of it.
@@ -153,6 +153,16 @@ class Store:
             StoreError: It is missing or damaged.
         """
         return manifests.unseal(self.folder / name, "restore it from a backup, or remove it")
+
+    def remedy(self, stage: str, key: str) -> str:
+        """What the user can do about a damaged artefact: one that only runs from elsewhere hold cannot be made here."""
+        origins = []
+        for path in (self.folder / "runs").glob("*.json"):
+            with suppress(StoreError, KeyError):
+                record = self.get(f"runs/{path.name}")
+                origins += [record["origin"]] if record["stages"][stage]["key"] == key else []
+        return ("import it again, from where it came" if origins and all(origins)
+                else f"make it anew with: textvae run {self.pipeline} --force {stage}")
 
     # Writing: under the lock.
 
@@ -283,12 +293,12 @@ class Store:
         problems = self.check(stage, key)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            raise StoreError(f"{problems[0]}{more}", self._remedy(stage))
+            raise StoreError(f"{problems[0]}{more}", self.remedy(stage, key))
         try:
             return type_.load(self.path(stage, key))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.path(stage, key)} is whole but this version of textvae cannot read it: {error}",
-                             self._remedy(stage)) from error
+                             self.remedy(stage, key)) from error
 
     def _stamp(self, stage: str, key: str) -> tuple[int, int] | None:
         """What tells whether an artefact was put in the place of another; None where there is none."""
@@ -349,6 +359,3 @@ class Store:
             return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
         except (OSError, ValueError, KeyError):
             return "another process"
-
-    def _remedy(self, stage: str) -> str:
-        return f"make it anew with: textvae run {self.pipeline} --force {stage}"

@@ -1,16 +1,20 @@
 """Looking after a store: what may be thrown away, whether every byte is as written, and how much there is."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from textvae import holding, manifests, runs
 from textvae.errors import ConfigError, StoreError
 from textvae.store import Problem, Store
 
 PINS = "pins.json"  # the runs that are never thrown away
+GIVEN_UP = timedelta(days=14)  # whoever stops a run to try another one first comes back to it sooner
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,8 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
 def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
     """Throw away all but the newest runs, the current and the pinned ones, and what only those thrown away need.
 
-    A run that somebody is reading stays as well. Artefacts and checkpoints newer than the newest run stay: they belong
-    to a run that is not finished.
+    A run that somebody is reading stays as well. Artefacts newer than the newest run stay, since they belong to a run
+    that is not finished, and so do checkpoints until nobody has touched them for ``GIVEN_UP``.
 
     Args:
         store: Where.
@@ -102,7 +106,8 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
         newest = known[-1].started if known else ""
         goes = [artefact for artefact in store.artefacts() if artefact not in needed
                 and (artefact in recorded or _made(store, *artefact) < newest)]
-        stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < newest]
+        until = min(newest, (datetime.now(UTC) - GIVEN_UP).isoformat(timespec="microseconds"))
+        stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < until]
         pruned = Pruned(tuple(gone), tuple(goes), tuple(path.name for path in stale),
                         sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)),
                         tuple(number for number in old if number not in gone))
@@ -115,7 +120,7 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
 
 
 def verify(store: Store) -> list[Problem]:
-    """Check every artefact and every run record; an empty list means that every byte is as it was written.
+    """Check every artefact and every record; an empty list means that every byte is as it was written.
 
     Raises:
         StoreError: There is nothing to check.
@@ -133,9 +138,11 @@ def verify(store: Store) -> list[Problem]:
         for stage, fact in run.stages.items():
             if not store.has(stage, fact["key"]):
                 problems.append(Problem(path, f"needs {stage}/{fact['key']}, which is gone"))
-    for name, look in (("current", runs.current), (PINS, pinned)):
+    looks: dict[str, Callable[[], Any]] = {"current": partial(runs.current, store)}
+    looks |= {path.name: partial(store.get, path.name) for path in sorted(store.folder.glob("[!.]*.json"))}
+    for name, look in looks.items():
         try:
-            look(store)
+            look()
         except StoreError as error:
             problems.append(Problem(store.folder / name, error.message.removeprefix(f"{store.folder / name} ")))
     return problems

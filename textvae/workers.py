@@ -30,7 +30,7 @@ class Workers:
     def __post_init__(self) -> None:
         for host in self.hosts:
             name, _, port = host.rpartition(":")
-            if not name or not port.isdecimal():
+            if not name or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise TextvaeError(f"--workers: {host!r} is no address", "give host:port of each, as in "
                                    "a.example:2222,b.example:2222")
         if len(set(self.hosts)) < len(self.hosts):

@@ -23,9 +23,13 @@ def promote(pipeline: str, run: int, store: Path, as_json: bool) -> None:
     """
     from textvae import catalogue, runs
     from textvae.cli.console import say, say_json
+    from textvae.errors import StoreError
 
     folder = catalogue.locate(pipeline, store)
-    before = runs.current(folder)
+    try:
+        before = runs.current(folder)
+    except StoreError:  # which this mends
+        before = None
     promoted = runs.promote(folder, run)
     replaced = before.number if before and before.number != promoted.number else None
     if as_json:

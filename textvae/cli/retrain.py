@@ -9,6 +9,7 @@ from textvae.cli import options
 
 if TYPE_CHECKING:
     from textvae.config import PipelineConfig
+    from textvae.journal import Journal
     from textvae.progress import Progress
     from textvae.retraining import Due, Outcome
     from textvae.store import Store
@@ -56,15 +57,24 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
         textvae retrain quickstart
         textvae retrain quickstart --if-older-than 7d --if-new-posts 50 --keep 5
     """
-    from textvae import catalogue
+    from contextlib import closing
+
+    from textvae import catalogue, manifests
+    from textvae.cli.bars import watcher
     from textvae.errors import LockedError
+    from textvae.journal import Journal
     from textvae.retraining import Due
 
-    config, folder = catalogue.find(pipeline, store, options.given(corpus, overrides))
-    due = Due(if_older_than, if_new_posts, if_new_words)
+    due, hooks = Due(if_older_than, if_new_posts, if_new_words), (on_success, on_failure, webhook)
     try:
-        outcome = _attempt(config, folder, due, from_scratch, keep, (device, precision), (on_success, on_failure,
-                                                                                          webhook))
+        config, folder = catalogue.find(pipeline, store, options.given(corpus, overrides))
+        journal = Journal(folder.folder, watcher())
+    except Exception as error:  # there is nowhere to write it down
+        _notify(_failure(pipeline, error, manifests.now()), hooks, watcher())
+        raise
+    try:
+        with closing(journal):
+            outcome = _attempt(config, folder, due, from_scratch, keep, (device, precision), hooks, journal)
     except LockedError:
         if quiet_codes:
             ctx.exit(0)
@@ -92,15 +102,16 @@ def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path, as_j
     import time
 
     from textvae.cli.console import tell
-    from textvae.errors import TextvaeError
 
     retrain_options(pipeline, given)
     words = [pipeline, "--store", str(store), *(["--json"] if as_json else []), *given]
     while True:
         try:
             retrain.main(words, "retrain", standalone_mode=False)
-        except TextvaeError as error:
-            tell(f"error: {error}")
+        except click.Abort:  # Ctrl-C
+            raise
+        except Exception as error:
+            tell(f"error: {_words(error)}")
         time.sleep(every)
 
 
@@ -114,36 +125,49 @@ def retrain_options(pipeline: str, given: tuple[str, ...]) -> None:
 
 
 def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch: bool, keep: int | None,
-             where: tuple[str, str], hooks: tuple[str | None, str | None, str | None]) -> "Outcome":
+             where: tuple[str, str], hooks: tuple[str | None, str | None, str | None], journal: "Journal") -> "Outcome":
     """Retrain once, and leave the outcome in the log, in the store and with those who asked to be told."""
-    from contextlib import closing, suppress
+    from contextlib import suppress
 
     from textvae import manifests, retraining, upkeep
-    from textvae.cli.bars import watcher
     from textvae.errors import LockedError, TextvaeError
-    from textvae.journal import Journal
 
     device, precision = where
-    with closing(Journal(store.folder, watcher())) as journal:
-        began = manifests.now()
-        try:
-            outcome = retraining.retrain(config, store, due=due, from_scratch=from_scratch, device=device,
-                                         precision=precision, progress=journal)
-            journal.note(f"{outcome.result}: {outcome.why}")
-            if keep is not None:
-                upkeep.prune(store, keep)
-        except LockedError as error:
-            journal.note(f"locked: {error.message}")
-            raise
-        except (TextvaeError, OSError) as error:
-            outcome = retraining.Outcome(store.pipeline, retraining.FAILED, str(error), started=began)
-            journal.note(f"failed: {error}")
-            with suppress(TextvaeError):  # the store may be what is broken
-                retraining.keep(store, outcome)
-            _notify(outcome, hooks, journal)
-            raise
+    began = manifests.now()
+    try:
+        outcome = retraining.retrain(config, store, due=due, from_scratch=from_scratch, device=device,
+                                     precision=precision, progress=journal)
+        journal.note(f"{outcome.result}: {outcome.why}")
+    except LockedError as error:
+        journal.note(f"locked: {error.message}")
+        raise
+    except Exception as error:  # whatever it is: nobody sees a traceback at night
+        outcome = _failure(store.pipeline, error, began)
+        journal.note(f"failed: {outcome.why}")
+        with suppress(TextvaeError):  # the store may be what is broken
+            retraining.keep(store, outcome)
         _notify(outcome, hooks, journal)
+        raise
+    _notify(outcome, hooks, journal)
+    if keep is not None:
+        try:
+            upkeep.prune(store, keep)
+        except (TextvaeError, OSError) as error:  # which makes the outcome no other one
+            journal.say(f"older runs were not deleted: {error}")
     return outcome
+
+
+def _failure(pipeline: str, error: Exception, began: str) -> "Outcome":
+    from textvae import retraining
+
+    return retraining.Outcome(pipeline, retraining.FAILED, _words(error), started=began)
+
+
+def _words(error: Exception) -> str:
+    """An error in words; one that nobody foresaw says its kind as well."""
+    from textvae.errors import TextvaeError
+
+    return str(error) if isinstance(error, TextvaeError | OSError) else f"{type(error).__name__}: {error}"
 
 
 def _notify(outcome: "Outcome", hooks: tuple[str | None, str | None, str | None], journal: "Progress") -> None:
@@ -173,6 +197,7 @@ def _run(command: str | None, text: str) -> str:
 
 
 def _post(url: str | None, text: str) -> str:
+    import http.client
     import urllib.request
 
     if not url:
@@ -183,7 +208,7 @@ def _post(url: str | None, text: str) -> str:
             return f"{url} is no web address: nothing was posted"
         with urllib.request.urlopen(request, timeout=PATIENCE):
             return ""
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return f"posting to {url} failed: {error}"
 
 

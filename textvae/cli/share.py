@@ -142,9 +142,10 @@ def _say_received(received: "Received", store: Path, as_json: bool) -> None:
     run = received.run
     if as_json:
         say_json({"pipeline": run.pipeline, "run": run.number, "new": received.recorded, "current": received.current,
-                  "origin": asdict(run)["origin"]})
+                  "origin": asdict(run)["origin"], "mended": received.mended})
         return
     say(f"run {run.number} of {run.pipeline} {came(run)}" if received.recorded
+        else f"run {run.number} of {run.pipeline} is whole again: {' and '.join(received.mended)}" if received.mended
         else f"nothing new: run {run.number} of {run.pipeline} holds the same")
     folder = store / run.pipeline
     say(f'next: textvae vary {folder} "a sentence of your own"' if received.current

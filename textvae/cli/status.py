@@ -33,30 +33,38 @@ def status(ctx: click.Context, pipeline: str | None, stale_after: float | None, 
         textvae status
         textvae status quickstart
     """
-    if pipeline is None:
-        _all(store, as_json)
-    elif _one(pipeline, store, stale_after, as_json):
+    if _all(store, as_json) if pipeline is None else _one(pipeline, store, stale_after, as_json):
         ctx.exit(1)
 
 
-def _all(store: Path, as_json: bool) -> None:
+def _all(store: Path, as_json: bool) -> list[str]:
+    """Say how each pipeline is; those that cannot be read come back."""
     from dataclasses import asdict
 
     from textvae import upkeep
     from textvae.cli.console import number, say, say_json, say_table
+    from textvae.errors import StoreError
     from textvae.store import Store
 
-    names = sorted(path.parent.name for path in store.glob("*/runs/"))
-    found = [upkeep.status(Store(store, name)) for name in names]
+    rows, told, broken = [], [], []
+    for name in sorted(path.parent.name for path in store.glob("*/runs/")):
+        try:
+            item = upkeep.status(Store(store, name))
+        except StoreError as error:
+            broken.append(name)
+            told.append({"pipeline": name, "problem": str(error)})
+            rows.append((name, "-", "-", "-", "-", str(error)))
+            continue
+        told.append(asdict(item))
+        rows.append((name, number(item.current), str(item.runs), str(item.artefacts), f"{item.bytes / 1e6:.1f}", ""))
     if as_json:
-        for item in found:
-            say_json(asdict(item))
-    elif not found:
+        for one in told:
+            say_json(one)
+    elif not rows:
         say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
     else:
-        say_table(("pipeline", "current run", "runs", "artefacts", "MB"),
-                  [(item.pipeline, number(item.current), str(item.runs), str(item.artefacts),
-                    f"{item.bytes / 1e6:.1f}") for item in found])
+        say_table(("pipeline", "current run", "runs", "artefacts", "MB", ""), rows)
+    return broken
 
 
 def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -> list[str]:
@@ -71,7 +79,7 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
     folder = catalogue.locate(pipeline, store)
     known = Path(pipeline).suffix != ".toml" and (folder.folder / catalogue.LAST).is_file()
     config, _ = catalogue.find(str(folder.folder) if known else pipeline, store)
-    planned = recorded.plan(config, folder)
+    planned = recorded.plan(config, folder) if config.corpus.path else []
     last, scheduled = retraining.last(folder), schedulers.installed(folder)
     problems = _problems(last, bool(scheduled), stale_after)
     if as_json:
@@ -80,7 +88,11 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
         say_json({"retrained": asdict(last) if last else None, "scheduled": [asdict(own) for own in scheduled],
                   "problems": problems})
         return problems
-    say_table(("stage", "state", "key", "why"), [(item.stage, item.state, item.key, item.reason) for item in planned])
+    if planned:
+        say_table(("stage", "state", "key", "why"),
+                  [(item.stage, item.state, item.key, item.reason) for item in planned])
+    else:
+        say(f"no corpus is set, so that nothing would run; to train on one: textvae run {pipeline} --corpus PATH")
     counted = upkeep.status(folder)
     say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
         f"{counted.bytes / 1e6:.1f} MB")

@@ -18,6 +18,7 @@ from textvae.scheduling.calendars import Calendar
 from textvae.store import Store
 
 PLAIN = re.compile(r"[\w@+=:,./-]+", re.ASCII)  # words that systemd takes as they are
+AS_GIVEN = ("/bin/sh", "-c", 'exec "$0" "$@"')  # what starts a program whose path systemd cannot take
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class Job:
         for before, option in zip(("", *self.options), self.options, strict=False):
             key, equals, value = option.partition("=")
             if key == "--corpus" and equals:
-                option = f"--corpus={placed(value)}"
-            options.append(placed(option) if before == "--corpus" else option)
+                option = f"--corpus={_corpus(value, placed)}"
+            options.append(_corpus(option, placed) if before == "--corpus" else option)
         # A name is looked up when the job runs, as it would be now: the working folder is the same.
         return ["retrain", self.pipeline if self.by_name else placed(self.pipeline),
                 "--store", placed(str(self.store.root)), *options]
@@ -134,6 +135,7 @@ def units(job: Job) -> dict[str, str]:
     those of a night without news count as success. A timer that was missed, the machine being off, elapses at the next
     start.
     """
+    started = () if PLAIN.fullmatch(program()[0]) else AS_GIVEN
     service = f"""\
 {job.mark}
 [Unit]
@@ -142,7 +144,7 @@ Description=Retrain {job.name.replace("%", "%%")} with textvae
 [Service]
 Type=oneshot
 WorkingDirectory={_of_systemd_path(job.folder)}
-ExecStart={" ".join(map(_of_systemd, job.command()))}
+ExecStart={" ".join(map(_of_systemd, (*started, *job.command())))}
 # Nothing changed or not due, not promoted, locked: no failures.
 SuccessExitStatus=10 11 75
 Nice=10
@@ -263,6 +265,16 @@ jobs:
           path: {name}.tar
           retention-days: 90  # the most there is; fewer take less of a private repository's storage
 """
+
+
+def _corpus(path: str, placed: Callable[[str], str]) -> str:
+    """A corpus as retrain finds it: one that comes along has a name and no path."""
+    if path.startswith("sample:"):
+        return path
+    try:
+        return placed(str(Path(path).expanduser()))
+    except RuntimeError as error:
+        raise InputError(f"--corpus {path}: {error}", "give its whole path") from error
 
 
 def _of_systemd(word: str) -> str:

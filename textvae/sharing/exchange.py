@@ -51,11 +51,15 @@ class Sent:
 
 @dataclass(frozen=True)
 class Received:
-    """What came in: the run that now holds it, whether it is new, and whether it is the current one."""
+    """What came in: the run that now holds it, whether it is new, whether it is the current one, and what was mended.
+
+    ``mended`` are the stages whose artefacts were damaged here.
+    """
 
     run: Run
     recorded: bool
     current: bool
+    mended: tuple[str, ...] = ()
 
 
 def send(store: Store, target: Target, run: int | None = None, *, with_data: bool = False) -> Sent:
@@ -84,7 +88,7 @@ def receive(source: Source, root: Path, name: str = "", *, promote: bool = False
     """Take a run from a place into a store.
 
     Every name, size and hash is checked, and every artefact read once, before any of it becomes visible. Where a run
-    holds the very same artefacts already, none is added.
+    holds the very same artefacts already, none is added, and those that are damaged here are put in their place.
 
     Args:
         source: Where it comes from.
@@ -102,7 +106,7 @@ def receive(source: Source, root: Path, name: str = "", *, promote: bool = False
                          "leave --promote out")
     store = Store(root, name or bundle.run.pipeline)
     with store.lock():
-        _take(source, store, bundle)
+        mended = _take(source, store, bundle)
         if not (store.folder / catalogue.LAST).exists():
             store.put(catalogue.LAST, bundle.run.config | {"name": store.pipeline})
         held = [run for run in runs.records(store) if _stages(run) == _stages(bundle.run)]
@@ -112,7 +116,7 @@ def receive(source: Source, root: Path, name: str = "", *, promote: bool = False
         before = runs.current(store)
         if promote or (before is None and runs.GENERATES in run.stages):
             before = runs.promote(store, run.number)
-    return Received(run, not held, before is not None and before.number == run.number)
+    return Received(run, not held, before is not None and before.number == run.number, mended)
 
 
 def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle, dict[str, Path]]:
@@ -133,7 +137,7 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
                 key = manifests.sha256(f"{fact['key']} {content}")[:16]
                 manifest |= {"key": key, "files": files, "content": content}
         elif problems := store.check(stage, fact["key"]):
-            raise StoreError(str(problems[0]), f"mend it with: textvae run {store.pipeline} --force {stage}")
+            raise StoreError(str(problems[0]), store.remedy(stage, fact["key"]))
         made[stage], folders[stage] = manifest, folder
         stages[stage] = fact | {"key": manifest["key"], "content": manifest["content"]}
     left_out = (*run.origin.get("left_out", ()), *(stage for stage in run.stages if stage not in stages))
@@ -142,15 +146,25 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
     return Bundle(own, made, left_out), folders
 
 
-def _take(source: Source, store: Store, bundle: Bundle) -> None:
-    """Bring every artefact into the store that it lacks: all are checked before the first becomes visible."""
+def _take(source: Source, store: Store, bundle: Bundle) -> tuple[str, ...]:
+    """Bring every artefact into the store that it lacks: all are checked before the first becomes visible.
+
+    Returns:
+        The stages whose artefacts were there, and damaged.
+    """
     lacks = []
     for stage, manifest in bundle.manifests.items():
-        if not store.has(stage, manifest["key"]):
+        key = manifest["key"]
+        try:
+            other = store.manifest(stage, key)["content"] != manifest["content"]
+        except StoreError:  # there is none, or a damaged one
+            other = False
+        if other:
+            raise StoreError(f"{store.folder} has another {stage} {key}: of the same settings, with other bytes",
+                             "give the run a pipeline of its own with --name, or take another --store")
+        if store.check(stage, key):
             lacks.append(stage)
-        elif store.manifest(stage, manifest["key"])["content"] != manifest["content"]:
-            raise StoreError(f"{store.folder} has another {stage} {manifest['key']}: of the same settings, with other "
-                             "bytes", "give the run a pipeline of its own with --name, or take another --store")
+    damaged = tuple(stage for stage in lacks if store.path(stage, bundle.manifests[stage]["key"]).exists())
     need = sum(fact["size"] for stage in lacks for fact in bundle.manifests[stage]["files"].values())
     if need > (free := shutil.disk_usage(store.folder).free):
         raise StoreError(f"{source.name} needs {need / 2**20:,.1f} MB, and {store.folder} has {free / 2**20:,.1f} free",
@@ -168,6 +182,7 @@ def _take(source: Source, store: Store, bundle: Bundle) -> None:
         raise store.trouble(error, "write") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return damaged
 
 
 def _fetch(source: Source, name: str, target: Path, fact: dict[str, Any]) -> None:
@@ -182,7 +197,7 @@ def _fetch(source: Source, name: str, target: Path, fact: dict[str, Any]) -> Non
             out.write(piece)
     if left or digest.hexdigest() != fact["sha256"]:
         raise StoreError(f"{source.name}: {name} is damaged: its bytes are not those that its hash was taken of",
-                         "export or push the run again")
+                         "export it again, or delete that file there and push it again")
 
 
 def _try_to_load(source: Source, stage: str, folder: Path) -> None:
