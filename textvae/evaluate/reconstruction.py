@@ -3,6 +3,7 @@
 import numpy as np
 
 from textvae import metrics
+from textvae.data import UNKNOWN
 from textvae.evaluate.subject import Metrics, Rows, Subject, entry
 
 
@@ -18,12 +19,15 @@ def reconstruction(subject: Subject) -> tuple[Metrics, Rows]:
     ids = subject.writer.decode_ids(mean, seed=subject.child("greedy"), temperature=0.0, sampler="greedy",
                                     label=subject.label, unknown=True)
     texts = subject.decode(ids)
+    unknown = subject.writer.tokenizer.pieces[UNKNOWN]
+    # One word, which "<unk>" is not for whoever cuts off signs.
+    told, sources = ([text.replace(unknown, "UNK") for text in own] for own in (texts, subject.texts))
     matches = np.stack([metrics.ngram_matches(own, source) for own, source
-                        in zip(subject.words(texts), subject.words(subject.texts), strict=True)])
+                        in zip(subject.words(told), subject.words(sources), strict=True)])
     exact = [np.array_equal(own, source) for own, source in zip(ids, subject.sequences, strict=True)]
     seed = subject.child("bootstrap")
     cut = "none" if subject.spaced else "13a"
-    whole = BLEU(tokenize=cut).corpus_score(texts, [subject.texts]).score
+    whole = BLEU(tokenize=cut).corpus_score(told, [sources]).score
     interval = metrics.estimate(matches, metrics.bleu, seed=seed)
     found = {
         "reconstruction_bleu": entry(interval._replace(value=whole), "BLEU, 0 to 100",
