@@ -7,7 +7,7 @@ EXTRAS ?= dev
 # Tests that compute no gradient, which NumPy runs in a third of the time; called by hand they run on TensorFlow.
 FORWARD := $(foreach name,augment evaluation gaps gate labels moves rewrite writer,tests/test_$(name).py)
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
-SENTENCE ?= The company says it will cut jobs next year.
+SENTENCE ?= The government has announced a new plan.
 
 .PHONY: demo test lint types docs bench bench-check clean
 

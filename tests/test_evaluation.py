@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scripted import CONFIG, TEST, TRAIN, WORDS, ScriptedWriter, corpus, subject, values, vary
 
-from textvae import evaluate
+from textvae import evaluate, metrics
 from textvae.data import Tokens
 from textvae.evaluate import Judge
 from textvae.text import tokenizer
@@ -93,6 +93,19 @@ def test_a_perfect_reconstruction():
     assert values(found) == {"reconstruction_bleu": pytest.approx(100), "reconstruction_exact": 1}
     assert len(rows) == CONFIG.shown and rows[0]["source"] == rows[0]["text"] == TEST[0]
     assert rows[0]["nats_per_token"] == pytest.approx(math.log(WORDS.size))
+
+
+@pytest.mark.parametrize("unread", ["<unk>", "bank"])
+def test_an_unknown_word_is_one_word_of_what_comes_back(unread):
+    """Cut at its signs it would be three, and any text with some would share a trigram with any other."""
+    own = SimpleNamespace(
+        posterior={"mean": np.zeros((1, 2), np.float32)}, sequences=[np.arange(5)], texts=[f"they saw the {unread} there"],
+        decode=lambda ids: [f"we sold a {unread} here"], words=lambda texts: metrics.words(texts, split=False),
+        spaced=False, child=lambda name: 1, label=np.zeros(1, np.int32), config=CONFIG, writer=SimpleNamespace(
+            decode_ids=lambda mean, **options: [np.arange(1, 6)], tokenizer=WORDS, score=lambda *given: [1.0]))
+    found, (row,) = evaluate.reconstruction(own)
+    assert found["reconstruction_bleu"]["value"] == pytest.approx(10.682, abs=1e-3)  # one of five words, smoothed
+    assert unread in row["source"] and unread in row["text"]
 
 
 def test_samples_that_are_copied_or_cut_off_are_counted():
