@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,8 +100,8 @@ def test_a_perfect_reconstruction():
 def test_an_unknown_word_is_one_word_of_what_comes_back(unread):
     """Cut at its signs it would be three, and any text with some would share a trigram with any other."""
     own = SimpleNamespace(
-        posterior={"mean": np.zeros((1, 2), np.float32)}, sequences=[np.arange(5)], texts=[f"they saw the {unread} there"],
-        decode=lambda ids: [f"we sold a {unread} here"], words=lambda texts: metrics.words(texts, split=False),
+        posterior={"mean": np.zeros((1, 2), np.float32)}, sequences=[np.arange(5)],
+        texts=[f"they saw the {unread} there"], decode=lambda ids: [f"we sold a {unread} here"], words=partial(metrics.words, split=False),
         spaced=False, child=lambda name: 1, label=np.zeros(1, np.int32), config=CONFIG, writer=SimpleNamespace(
             decode_ids=lambda mean, **options: [np.arange(1, 6)], tokenizer=WORDS, score=lambda *given: [1.0]))
     found, (row,) = evaluate.reconstruction(own)
