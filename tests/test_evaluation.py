@@ -99,11 +99,12 @@ def test_a_perfect_reconstruction():
 @pytest.mark.parametrize("unread", ["<unk>", "bank"])
 def test_an_unknown_word_is_one_word_of_what_comes_back(unread):
     """Cut at its signs it would be three, and any text with some would share a trigram with any other."""
+    writer = SimpleNamespace(decode_ids=lambda mean, **options: [np.arange(1, 6)], tokenizer=WORDS,
+                             score=lambda *given: [1.0])
     own = SimpleNamespace(
-        posterior={"mean": np.zeros((1, 2), np.float32)}, sequences=[np.arange(5)],
-        texts=[f"they saw the {unread} there"], decode=lambda ids: [f"we sold a {unread} here"], words=partial(metrics.words, split=False),
-        spaced=False, child=lambda name: 1, label=np.zeros(1, np.int32), config=CONFIG, writer=SimpleNamespace(
-            decode_ids=lambda mean, **options: [np.arange(1, 6)], tokenizer=WORDS, score=lambda *given: [1.0]))
+        posterior={"mean": np.zeros((1, 2), np.float32)}, sequences=[np.arange(5)], label=np.zeros(1, np.int32),
+        texts=[f"they saw the {unread} there"], decode=lambda ids: [f"we sold a {unread} here"], spaced=False,
+        words=partial(metrics.words, split=False), child=lambda name: 1, config=CONFIG, writer=writer)
     found, (row,) = evaluate.reconstruction(own)
     assert found["reconstruction_bleu"]["value"] == pytest.approx(10.682, abs=1e-3)  # one of five words, smoothed
     assert unread in row["source"] and unread in row["text"]
