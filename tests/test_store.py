@@ -97,6 +97,15 @@ def _arrays(artefact: Any) -> list[np.ndarray]:
             if isinstance(array, np.ndarray)]
 
 
+def test_reading_what_is_whole_looks_at_no_other_record(store: Store, monkeypatch: pytest.MonkeyPatch):
+    store.write("latents", "k1", latents(1))
+    store.put("runs/0001.json", {"stages": {"latents": {"key": "k1"}}, "origin": {}})
+    read: list[str] = []
+    monkeypatch.setattr(Store, "get", lambda self, name: read.append(name))
+    assert store.manifest("latents", "k1")["key"] == "k1" and store.load("latents", "k1", Latents).mean[0, 0] == 1
+    assert read == []
+
+
 def test_what_was_stored_first_stays(store: Store):
     first = store.write("latents", "k1", latents(1), seed=1)
     assert store.write("latents", "k1", latents(2), seed=2) == first

@@ -100,7 +100,10 @@ class Store:
         path = self.path(stage, key) / MANIFEST
         if not path.is_file():
             raise StoreError(f"{self.folder} holds no {stage} {key}", f"make it with: textvae run {self.pipeline}")
-        return manifests.unseal(path, self.remedy(stage, key))
+        try:
+            return manifests.unseal(path, "")
+        except StoreError as error:  # only now, since it reads every run's record
+            raise StoreError(error.message, self.remedy(stage, key)) from error
 
     def load(self, stage: str, key: str, type_: type[A]) -> A:
         """Read an artefact after checking every byte of it.
