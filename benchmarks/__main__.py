@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ NAMES = ("training", "sampling", "likelihood", "networks", "word_vectors", "star
 BUSY = 0.7  # load average from which a measurement is not worth keeping
 
 
-def measured(name: str, quick: bool, out: Path | None, now: bool = False) -> None:
-    """Run one benchmark and write its file, a quick one only where ``out`` says."""
+def measured(name: str, quick: bool, out: Path | None, now: bool = False, scratch: Path | None = None) -> None:
+    """Run one benchmark and write its file, a quick one only where ``out`` says; its work is left in ``scratch``."""
     if not (quick or now):
         _wait()
     os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")  # each turn compiles, as the first ever does
@@ -41,8 +42,8 @@ def measured(name: str, quick: bool, out: Path | None, now: bool = False) -> Non
     if head["machine"]["load"][0] > BUSY:
         print(f"warning: something else runs here (load {head['machine']['load'][0]:g}); numbers will be wrong, those "
               "of PyTorch most, whose threads wait for one another", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as scratch:
-        found: Any = importlib.import_module(f"benchmarks.{name}").run(Path(scratch), quick)
+    with tempfile.TemporaryDirectory() if scratch is None else nullcontext(scratch) as work:
+        found: Any = importlib.import_module(f"benchmarks.{name}").run(Path(work), quick)
         record: dict[str, Any] = {"rows": []}
         for record in (found,) if isinstance(found, dict) else found:
             if path is not None:
@@ -68,6 +69,8 @@ def main() -> None:
     parser.add_argument("name", choices=(*NAMES, "all", "table", "check"))
     parser.add_argument("--quick", action="store_true", help="fewer and smaller turns: a check, not a measurement")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--scratch", type=Path, metavar="FOLDER",
+                        help="work there and leave what was made: a training that was stopped goes on (seeds)")
     parser.add_argument("--now", action="store_true", help="wait for no load to fall: for machines with many cores")
     parser.add_argument("--record", action="store_true", help="of check: write the ratios that later ones are held to")
     given = parser.parse_args()
@@ -75,7 +78,8 @@ def main() -> None:
         if given.name == "check":
             sys.exit(0 if check.run(given.record) else 1)
         for name in NAMES if given.name == "all" else (given.name,) if given.name in NAMES else ():
-            measured(name, given.quick, None if given.name == "all" else given.out, given.now)
+            measured(name, given.quick, None if given.name == "all" else given.out, given.now,
+                     given.scratch and given.scratch.resolve())
         if given.name == "table" or (given.name == "all" and not given.quick):
             page.PAGE.write_text(page.text(), encoding="utf-8")
             print(page.PAGE)
