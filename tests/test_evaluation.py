@@ -161,6 +161,11 @@ def test_variations_are_counted_as_scripted():
     assert math.isfinite(share["variation_ppl"]) and math.isfinite(share["shuffled_ppl"])
 
 
+def test_a_single_source_is_compared_with_no_other():
+    found, _ = vary(subject(ScriptedWriter(), config=replace(CONFIG, sources=1)))
+    assert "variation_cosine" in found and "other_cosine" not in found
+
+
 def test_a_writer_that_finds_nothing_is_reported_and_breaks_nothing():
     class Silent(ScriptedWriter):
         def vary_many(self, texts: list[str], n: int, **kwargs: Any) -> list[list[Any]]:

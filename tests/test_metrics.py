@@ -45,24 +45,22 @@ def test_mutual_information_agrees_with_the_double_loop(monkeypatch):
     z = mean + np.exp(0.5 * log_var) * np.random.default_rng(5).standard_normal(mean.shape)
     wanted = []
     for i in range(30):
-        entropy = 0.5 * np.sum(np.log(2 * np.pi * np.e) + log_var[i])
         densities = [math.exp(metrics.log_posterior(z[i], mean[j], log_var[j])) for j in range(30)]
-        wanted.append(-entropy - math.log(sum(densities) / 30))
+        wanted.append(math.log(densities[i]) - math.log(sum(densities) / 30))
     np.testing.assert_allclose(metrics.mutual_information(mean, log_var, seed=5), wanted, rtol=1e-9)
 
 
 def test_a_collapsed_posterior_has_no_information_and_no_active_units():
     mean, log_var = gaussians(500, 4, spread=0.0, log_var=0.0)
-    assert metrics.mutual_information(mean, log_var, seed=1).mean() == pytest.approx(0.0, abs=0.2)
+    assert metrics.mutual_information(mean, log_var, seed=1).mean() == pytest.approx(0.0, abs=1e-9)
     sums = np.concatenate([[500.0], mean.sum(axis=0), (mean**2).sum(axis=0)])
     assert metrics.active_units(sums) == 0
 
 
 def test_posteriors_far_apart_carry_the_logarithm_of_their_number():
-    mean = 100.0 * np.arange(64)[:, None]
-    found = metrics.mutual_information(mean, np.zeros((64, 1)), seed=1)
-    # The entropy is in closed form and the rest is drawn, so a single sequence is off and the mean is close.
-    assert found.mean() == pytest.approx(math.log(64), abs=0.3)
+    mean = 100.0 * np.arange(64)[:, None] * np.ones(256)
+    found = metrics.mutual_information(mean, np.zeros((64, 256)), seed=1)
+    np.testing.assert_allclose(found, math.log(64), rtol=1e-5)  # each of them, however wide the latent is
 
 
 def test_more_importance_samples_give_a_lower_bound_on_a_known_model():

@@ -68,7 +68,7 @@ def test_the_manifest_says_how_an_artefact_was_made(fakes: Fakes, posts: Path, s
     config = tiny(posts, "seed=5", "tokens.vocabulary=900")
     keys = {item.stage: item.key for item in run(config, store).stages}
     manifest = store.manifest("tokens", keys["tokens"])
-    assert manifest["config"]["vocabulary"] == 900 and manifest["seed"] == 5 and manifest["version"] == 2
+    assert manifest["config"]["vocabulary"] == 900 and manifest["seed"] == 5 and manifest["version"] == 3
     assert manifest["inputs"] == {"corpus": {"key": keys["corpus"],
                                              "content": store.manifest("corpus", keys["corpus"])["content"]}}
     used = manifest["usage"]
@@ -359,5 +359,5 @@ def test_the_device_starts_before_the_first_stage_that_needs_it(posts: Path, sto
 
 
 def test_looking_a_stage_up():
-    assert planning.stage("latents") == Stage("latents", ("tokens", "sequence_vae"), "Latents", version=2)
+    assert planning.stage("latents") == Stage("latents", ("tokens", "sequence_vae"), "Latents", version=3)
     assert planning.artefact_type("latents") is data.Latents

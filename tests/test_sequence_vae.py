@@ -294,6 +294,20 @@ def test_latents_are_aligned_with_tokens(trained, tokens, vectors, tmp_path):
     assert 0 <= found.metrics["active_units"] <= 4
 
 
+def test_what_few_texts_could_not_say_is_not_asked_of_them(trained, tokens, monkeypatch, tmp_path):
+    """Eight sequences tell no more than log 8 nats, whatever the latents say."""
+    from textvae.config import LatentsConfig
+
+    def split(few):
+        monkeypatch.setattr(latents, "FEW", few)
+        found = latents.run(LatentsConfig(), tokens, trained, seed=1, progress=Progress(), scratch=tmp_path)
+        return found.metrics["split"]
+
+    held_out = len(tokens.rows("validation"))
+    assert 0 < held_out < latents.FEW
+    assert (split(held_out), split(held_out + 1)) == ("validation", "train")
+
+
 def test_what_discrete_latents_say_is_no_more_than_their_kl(tokens, tmp_path):
     """As diagonal Gaussians, one-hot vectors of a network that has learnt nothing said two nats."""
     from textvae import nn

@@ -38,18 +38,18 @@ class Stage:
 
 STAGES: tuple[Stage, ...] = (
     Stage("corpus", (), "Corpus", tensors=False, version=2),
-    Stage("tokens", ("corpus",), "Tokens", tensors=False, version=2),
+    Stage("tokens", ("corpus",), "Tokens", tensors=False, version=3),
     Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
-    Stage("embedding_vae", ("word_vectors",), "CompressedVectors"),
-    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=5,
+    Stage("embedding_vae", ("word_vectors",), "CompressedVectors", version=2),
+    Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=6,
           warm=True, shared=True),
-    Stage("latents", ("tokens", "sequence_vae"), "Latents", version=2),
+    Stage("latents", ("tokens", "sequence_vae"), "Latents", version=3),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork", version=2, shared=True),
     Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=4, shared=True),
     Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=3, shared=True),
     Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=3, shared=True),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
-                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=14),
+                         "word_transformer", "language_model", "autoencoder"), "Evaluation", version=15),
 )
 
 # Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and

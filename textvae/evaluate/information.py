@@ -17,8 +17,7 @@ def information(network: Any, q: dict[str, np.ndarray], *, seed: int) -> np.ndar
         q: From its ``family_parameters``, arrays [sequences, ...].
 
     Returns:
-        float64 [sequences]; see ``textvae.metrics.mutual_information``, which takes diagonal Gaussians. The entropy of
-        the other families is estimated from the same draw.
+        float64 [sequences]; see ``textvae.metrics.mutual_information``, which takes diagonal Gaussians.
     """
     from textvae.nn import Compiled
 

@@ -81,10 +81,10 @@ def _cosine(subject: Subject, vectors: np.ndarray, sources: list[str], groups: G
     encoded = subject.encode(sources)
     owner = np.array(whose, np.int64)
     found = {}
-    for name, shift, definition in (
-            ("variation_cosine", 0, "content kept: cosine between the mean compressed word vectors of a variation and "
-             "of its source"),
-            ("other_cosine", 1, "the same between a variation and another source, for reference")):
+    kinds = (("variation_cosine", 0, "content kept: cosine between the mean compressed word vectors of a variation and "
+              "of its source"),
+             ("other_cosine", 1, "the same between a variation and another source, for reference"))
+    for name, shift, definition in kinds[:len(sources)]:  # a single one has no other
         others = [encoded[(i + shift) % len(encoded)] for i in whose]
         values = metrics.content_cosine(others, texts, vectors)
         sums = np.bincount(owner, values, len(sources)) if len(owner) else np.zeros(len(sources))

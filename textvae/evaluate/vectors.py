@@ -3,7 +3,7 @@
 from textvae.data import CompressedVectors
 from textvae.evaluate.subject import Metrics, entry
 
-WORDS = "over the held-out tenth of the tokens"
+WORDS = "over a twentieth of the tokens, from which nothing was learnt or chosen"
 KEPT = "share of each token's nearest neighbours (cosine) that are neighbours still after compression"
 DEFINITIONS = {
     "mse_held_out": ("mean squared error", f"per dimension of the word vectors, from the posterior mean, {WORDS}"),

@@ -12,7 +12,7 @@ from textvae.errors import InputError
 from textvae.progress import Progress
 from textvae.seeds import child, fraction
 
-HELD_OUT = 0.1  # share of tokens kept for validation
+MEASURED, CHOOSING = 0.05, 0.1  # shares of tokens held out: up to the first for the metrics, from it to choose an epoch
 BLOCK = 4096  # words encoded at once
 CELLS = 20_000_000  # similarities held at once: 80 MB
 QUERIES = 20_000  # words whose neighbours are compared; all pairs of a vocabulary of 200,000 would take an hour
@@ -30,8 +30,9 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
         scratch: Folder for the checkpoint.
 
     Returns:
-        Posterior means; rows of tokens never met are zero. The metrics' ``_held_out`` are of the tenth of the tokens,
-        by a hash of their text, that neither the network nor PCA and SVD were fitted on.
+        Posterior means; rows of tokens never met are zero. The metrics' ``_held_out`` are of a twentieth of the tokens,
+        by a hash of their text, that neither the network nor PCA and SVD were fitted on. The best epoch is that of
+        another twentieth.
 
     Raises:
         InputError: Fewer than two tokens were met.
@@ -44,8 +45,9 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
 
     vectors = word_vectors.vectors
     met = np.flatnonzero(word_vectors.counts > 0)
-    held_out = np.array([fraction(f"embedding_vae/{word_vectors.vocabulary[i]}") < HELD_OUT for i in met], bool)
-    train = vectors[met[~held_out]]
+    place = np.array([fraction(f"embedding_vae/{word_vectors.vocabulary[i]}") for i in met], float)
+    held_out, known = place < MEASURED, place >= CHOOSING
+    train, choosing = vectors[met[known]], vectors[met[~held_out & ~known]]
     if len(train) < 2:
         raise InputError(f"only {len(met)} tokens have a word vector", "use a larger corpus")
     network = nn.NETWORKS["embedding_vae"](
@@ -60,7 +62,7 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
         network,
         lambda epoch: _batches(train[np.random.default_rng(child(seed, f"epoch-{epoch}")).permutation(len(train))],
                                config.batch_size),
-        lambda: _batches(vectors[met[held_out]], config.batch_size),
+        lambda: _batches(choosing, config.batch_size),
         epochs=config.epochs, patience=config.epochs, steps=steps, scratch=scratch, progress=progress)
     mean, log_var = _blocks(nn.Compiled(network, network.posterior), vectors=vectors[met])
     compressed = np.zeros((len(vectors), config.latent), np.float32)
@@ -69,8 +71,8 @@ def run(config: EmbeddingVAEConfig, word_vectors: WordVectors, *, seed: int, pro
     with progress.task("comparing neighbours"):
         metrics = {"tokens": len(met), "tokens_held_out": int(held_out.sum()), "best_epoch": fitted.best_epoch,
                    "parameters": network.count_params(),
-                   **_measures(vectors[met], mean, log_var, back, held_out),
-                   **_survival(vectors[met], mean, held_out, min(config.neighbours, len(met) - 1), seed)}
+                   **_measures(vectors[met], mean, log_var, back, held_out, known),
+                   **_survival(vectors[met], mean, held_out, known, min(config.neighbours, len(met) - 1), seed)}
     return CompressedVectors(compressed, TrainedNetwork(
         network.kind, network.settings, gather(network), metrics, fitted.history,
         plots.history(fitted.history, title="embedding_vae")))
@@ -92,7 +94,7 @@ def _blocks(compiled: Any, **arrays: np.ndarray) -> list[np.ndarray]:
 
 
 def _measures(vectors: np.ndarray, mean: np.ndarray, log_var: np.ndarray, back: np.ndarray,
-              held_out: np.ndarray) -> dict[str, float]:
+              held_out: np.ndarray, known: np.ndarray) -> dict[str, float]:
     """Reconstruction, KL and active units, of the held-out words; of all where none is held out.
 
     ``mse`` is per dimension in the vectors' own scale, from the posterior mean; ``kl`` is in nats per word.
@@ -100,18 +102,19 @@ def _measures(vectors: np.ndarray, mean: np.ndarray, log_var: np.ndarray, back: 
     rows = held_out if held_out.any() else np.ones(len(vectors), bool)
     error = np.square(vectors[rows] - back[rows]).mean()
     # Against the mean of the training words, which is what a model without any latent would say.
-    centre = vectors[~held_out].mean(axis=0)
+    centre = vectors[known].mean(axis=0)
     variance = np.square(vectors[rows] - centre).mean()
     kl = 0.5 * (np.square(mean[rows]) + np.exp(log_var[rows]) - 1 - log_var[rows]).sum(axis=1)
     return {"mse_held_out": float(error), "explained_variance_held_out": float(1 - error / max(variance, 1e-12)),
             "kl_held_out": float(kl.mean()), "active_units_held_out": int((mean[rows].var(axis=0) > 0.01).sum())}
 
 
-def _survival(vectors: np.ndarray, mean: np.ndarray, held_out: np.ndarray, k: int, seed: int) -> dict[str, Any]:
+def _survival(vectors: np.ndarray, mean: np.ndarray, held_out: np.ndarray, known: np.ndarray, k: int, seed: int
+              ) -> dict[str, Any]:
     """How many of each word's k nearest neighbours survive, beside PCA and SVD of the same width."""
     from sklearn.decomposition import PCA
 
-    train = vectors[~held_out]
+    train = vectors[known]
     width = min(mean.shape[1], *train.shape)
     pca = PCA(width, svd_solver="full").fit(train)
     # SVD is PCA that leaves the mean in: the stronger rival where neighbours are told by cosine.

@@ -13,7 +13,8 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
     """Posterior means and log-variances of all splits.
 
     Returns:
-        Rows aligned with ``tokens``; the metrics are of the validation split, of training where that is empty.
+        Rows aligned with ``tokens``; the metrics are of the validation split, of training where that has under ``FEW``
+        sequences: n of them tell no more than log n nats.
     """
     from textvae import metrics, nn
     from textvae.evaluate.information import information
@@ -25,7 +26,7 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
     with progress.task("encoding", len(tokens)) as advance:
         q = nn.batching.encode(nn.Compiled(network, network.posterior), sequences, config.batch_size, label, advance)
     mean, log_var = q["mean"], q["log_var"]
-    split = "validation" if len(tokens.rows("validation")) else "train"
+    split = "validation" if len(tokens.rows("validation")) >= FEW else "train"
     rows = tokens.rows(split)[:MOST]
     # Of all that the family says of them; kept are means and variances alone.
     whole = nn.batching.encode(nn.Compiled(network, network.family_parameters), [sequences[row] for row in rows],
@@ -36,4 +37,5 @@ def run(config: LatentsConfig, tokens: Tokens, sequence_vae: TrainedNetwork, *, 
     return Latents(mean, log_var, found)
 
 
+FEW = 100
 MOST = 2000  # sequences for the mutual information: its cost grows with their square

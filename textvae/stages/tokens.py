@@ -16,6 +16,7 @@ from textvae.errors import ConfigError, InputError
 from textvae.progress import Progress
 from textvae.text import sentences, tokenizer
 from textvae.text.cutting import Cutter
+from textvae.text.lexicon import folded
 from textvae.text.tokenizer import Tokenizer
 
 FEWEST = 20  # training sequences: with fewer there is nothing to learn and no batch to fill
@@ -105,14 +106,14 @@ def _sides(shares: dict[str, float], posts: Sequence[Post], filled: Sequence[boo
     """Each post's split or ``BACKGROUND``, and how many posts had to move so that no wanted split is empty.
 
     The hash is of the post's id under a fixed name, so that a post never changes side when the corpus grows, whatever
-    the seed. Posts of one text go where the first of them goes. Only where a split would be empty, the posts with the
-    smallest hashes move into it.
+    the seed. Posts of one text go where the first of them goes, and so do those that differ in case, spacing and
+    punctuation alone. Only where a split would be empty, the posts with the smallest hashes move into it.
     """
     place = [seeds.fraction(f"split/{post.id}") for post in posts]
     # Where only the test file is given, the validation split is drawn from the posts for training, and vice versa.
     given = [post.split in (*shares, BACKGROUND) for post in posts]
     firsts: dict[str, int] = {}
-    first = [row if own else firsts.setdefault(post.text, row)
+    first = [row if own else firsts.setdefault(folded(post.text) or post.text, row)
              for row, (post, own) in enumerate(zip(posts, given, strict=True))]
     sides = [post.split if own else _side(shares, at) for post, own, at in zip(posts, given, place, strict=True)]
     free = sorted((row for row in firsts.values() if filled[row]), key=place.__getitem__)
