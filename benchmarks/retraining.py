@@ -248,7 +248,7 @@ def _until(folder: Path, allowed: float | None, stage: str = "") -> str | None:
             process.kill()
             process.communicate()
     if process.returncode == -signal.SIGKILL:
-        return reached(_lines(log))
+        return reached(_lines(log)[before:])
     if process.returncode not in (0, 10, 11):
         raise TextvaeError(f"a retraining ended with {process.returncode}: {said[-500:]}")
     return None

@@ -13,7 +13,8 @@ METHOD = (
     "Training steps on PTB sentences (embedding 256, z 32, Adam, gradients clipped at 5, no dropout), batching "
     "included, on the same sample of sequences with the corpus's mix of lengths; tokens predicted per second, ends "
     "counted and padding not; compilation apart (`warm_up` in the JSON). PyTorch packed: as Sentence-VAE; PyTorch "
-    "equal lengths: as vae-lagging-encoder; both with a softmax of their own over hidden, where textvae's is tied.")
+    "equal lengths: as vae-lagging-encoder; both with a softmax of their own over hidden, where textvae's is tied, and "
+    "both read each step's loss at once, as their users write them, where textvae reads it some steps later.")
 SAMPLES = 512  # candidates of the sampled softmax
 OURS, JAX, PACKED, EQUAL = "textvae", "textvae on JAX", "PyTorch packed", "PyTorch equal lengths"
 FLOAT32 = "textvae float32"

@@ -144,7 +144,7 @@ def noisy(autoencoder: Writer, sources: list[str], noise: float) -> Groups:
 
 
 def easy(judges: Judges, sources: list[str], share: float) -> Groups:
-    """Easy data augmentation (Wei & Zou 2019): swap, delete or insert words, one of the three for each text."""
+    """Easy data augmentation (Wei & Zou 2019) without synonyms: in each text words are swapped, deleted or inserted."""
     rng = np.random.default_rng(child(SEED, "easy"))
     words = list(judges.counts)
     chance = np.array([judges.counts[word] for word in words], float)

@@ -26,10 +26,11 @@ from textvae.progress import Progress
 METHOD = (
     "Skip-gram, 128 numbers, window 5, 5 noise tokens, sample 1e-3, 5 epochs, on the training split. Speed: training "
     "tokens times epochs by seconds; gensim with as many workers as cores reads a file that is there, textvae's whole "
-    "stage is timed, compilation included; `epochs` counts the epochs after the first alone. Neighbours: of the 1,000 "
-    "most frequent tokens the 10 nearest by cosine among tokens met 5 times or more; the overlap of textvae's with "
-    "gensim's by that of gensim runs with other seeds. Held-out loss: of the validation split's pairs, thinned and "
-    "windowed as in training, with 5 noise tokens each, the same for all; nats per pair; gensim's by textvae's.")
+    "stage is timed, compilation included; `epochs` counts textvae's epochs after the first alone, and all of "
+    "gensim's. Neighbours: of the 1,000 most frequent tokens the 10 nearest by cosine among tokens met 5 times or more;"
+    " the overlap of textvae's with gensim's by that of gensim runs with other seeds. Held-out loss: of the validation "
+    "split's pairs, thinned and windowed as in training, with 5 noise tokens each, the same for all; nats per pair; "
+    "gensim's by textvae's.")
 DIRECT, GENSIM, KERAS = "gensim", "textvae, engine gensim", "textvae, engine keras"
 DIM, WINDOW, NEGATIVE, SAMPLE = 128, 5, 5, 1e-3
 QUERIES, NEAREST, MET = 1000, 10, 5

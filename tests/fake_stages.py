@@ -13,6 +13,7 @@ import pytest
 from textvae import planning
 from textvae.config import PipelineConfig, parse
 from textvae.data import (
+    SPLITS,
     Check,
     CompressedVectors,
     Corpus,
@@ -123,8 +124,9 @@ def _corpus(config: Any, numbers: Any) -> Corpus:
 def _tokens(config: Any, numbers: Any, corpus: Corpus) -> Tokens:
     own = [np.frombuffer(post.text.encode(), np.uint8).astype(np.int32) for post in corpus.posts]
     count = len(own)
+    split = np.array([SPLITS.index("test") if post.id.startswith("held") else 0 for post in corpus.posts], np.uint8)
     return Tokens(np.concatenate(own), np.cumsum([0, *map(len, own)]).astype(np.int64),
-                  np.arange(count, dtype=np.int32), np.zeros(count, np.int32), np.zeros(count, np.uint8),
+                  np.arange(count, dtype=np.int32), np.zeros(count, np.int32), split,
                   tuple(post.id for post in corpus.posts), ((),) * count, {"size": config.vocabulary})
 
 

@@ -19,7 +19,7 @@ from textvae.writing.model import Model
 
 
 class Scripted:
-    """Knows one label, and one region of another; writes the text with a number, every third time of the other mood."""
+    """Knows one label, and one region of another; writes a text and a number, the first of three of the other mood."""
 
     labels = ("mood=good",)
     known = SimpleNamespace(names=("mood=bad", "mood=fair"))
@@ -38,7 +38,7 @@ class Scripted:
     def vary_many(self, texts, n, **asked):
         self.asked.append(asked)
         other = {"good": "bad", "bad": "good"}
-        return [[Variation(text, " ".join(other.get(word, word) if i % 3 == 2 else word for word in text.split())
+        return [[Variation(text, " ".join(other.get(word, word) if i % 3 == 0 else word for word in text.split())
                            + f" {i}", 0.0, -1.0, {}, 1, "") for i in range(n)] for text in texts]
 
 
@@ -53,8 +53,8 @@ def test_rows_stay_and_variations_keep_their_label():
     assert (done.frame[VARIED_FROM][:4] == "").all()
     assert done.frame.iloc[4:].to_dict("records") == [
         {"id": id, "mood": mood, "text": f"{mood} food here {i}", VARIED_FROM: row}
-        for id, mood, row in (("7", "good", "1"), ("8", "bad", "2")) for i in (0, 1)]
-    assert done.written == 4 and done.asked == 8 and done.doubtful == 2 and set(done.left) == {3, 4}
+        for id, mood, row in (("7", "good", "1"), ("8", "bad", "2")) for i in (1, 2)]
+    assert done.written == 4 and done.asked == 8 and done.doubtful == 4 and set(done.left) == {3, 4}
     assert "8 tokens" in done.left[4] and all(asked["candidates"] == CANDIDATES for asked in writer.asked)
     assert [(asked["label"], asked["conditions"]) for asked in writer.asked] == [
         ("mood=good", Conditions()), (None, Conditions(constraints=("sad",), judged=("mood=bad",)))]
@@ -67,8 +67,8 @@ def test_variations_that_another_label_fits_better_may_have_that_one():
     done = augment(Scripted(), rows, text="text", label="mood", n=3, relabel=True, seed=1)
     new = done.frame.iloc[4:]
     assert list(zip(new["text"], new["mood"], strict=True)) == [
-        ("good food here 0", 1), ("good food here 1", 1), ("bad food here 2", 0),
-        ("bad food here 0", 0), ("bad food here 1", 0), ("good food here 2", 1)]
+        ("bad food here 0", 0), ("good food here 1", 1), ("good food here 2", 1),
+        ("good food here 0", 1), ("bad food here 1", 0), ("bad food here 2", 0)]
     assert done.doubtful == 2 and done.frame["mood"].tolist()[:4] == [1, 0, 1, 0]
     with pytest.raises(InputError, match="no label to give anew"):
         augment(Scripted(), ROWS, text="text", relabel=True, seed=1)
@@ -81,7 +81,7 @@ def test_rows_without_a_label_are_varied_and_teach_nothing():
     done = augment(writer, rows, text="text", label="mood", n=3, relabel=True, seed=1)
     new = done.frame.iloc[6:]
     assert new[new[VARIED_FROM] == "5"][["text", "mood"]].to_numpy().tolist() == [
-        ["good bad food 0", ""], ["good bad food 1", ""], ["bad good food 2", ""]]
+        ["bad good food 0", ""], ["good bad food 1", ""], ["good bad food 2", ""]]
     assert set(done.left) == {3, 4, 6} and done.doubtful == 2  # "nan" is no text
     assert not {"label", "conditions"} & writer.asked[-1].keys()
 

@@ -6,6 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import networks
 import numpy as np
 import pytest
 from scripted import CONFIG, TEST, TRAIN, WORDS, ScriptedWriter, corpus, subject, values, vary
@@ -47,6 +48,19 @@ def test_the_importance_weighted_bound_is_exact_where_the_posterior_is(monkeypat
     module = evaluate.likelihood.__globals__  # the function hides the module of its name
     monkeypatch.setitem(module, "AT_ONCE", 3)  # not even the samples of one sequence
     assert values(evaluate.likelihood(own))["iw_nll"] == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_networks_importance_weights_are_those_of_the_formula():
+    """What the bound is made of, where no writer is scripted: of the same draws, by the densities of numpy."""
+    writer = networks.writer()
+    sequences = writer.ids(networks.TEXTS)
+    q = writer.posterior(sequences)
+    found = writer.log_weights(sequences, q, 4, np.random.default_rng(3))
+    mean, log_var = (np.repeat(q[name], 4, axis=0) for name in ("mean", "log_var"))
+    z = mean + np.exp(0.5 * log_var) * np.random.default_rng(3).standard_normal(mean.shape, np.float32)
+    nats = writer.score([ids for ids in sequences for _ in range(4)], z)
+    wanted = metrics.log_posterior(z, 0 * z, 0 * z) - metrics.log_posterior(z, mean, log_var) - nats
+    np.testing.assert_allclose(found.ravel(), wanted, rtol=1e-4)
 
 
 def test_a_posterior_that_is_off_makes_the_bounds_looser_in_order():
@@ -227,9 +241,29 @@ class Moody(ScriptedWriter):
         return [[SimpleNamespace(text=text.replace("bad", "good"))] * n for text in texts]
 
 
+def test_a_bound_that_is_measured_on_some_sequences_is_as_uncertain_as_they_are_few():
+    class Uneven(GaussianWriter):
+        """Whose bound lies below the negative ELBO by what differs from sequence to sequence."""
+
+        def log_weights(self, sequences: list[np.ndarray], q: dict[str, np.ndarray], samples: int, *rest: Any
+                        ) -> np.ndarray:
+            return np.array([[-2.0 * sequence[0], 2.0 * sequence[0]] for sequence in sequences])
+
+    tokens = corpus(test=TEST * 40)
+    bounds = evaluate.likelihood.__globals__["_bounds"]
+    own = subject(Uneven(), tokens=tokens, config=replace(CONFIG, iw_samples=2, iw_sequences=50))
+    nats, gap = bounds(own, np.full(200, 30.0))
+    assert len(gap) == 50 and nats.mean() == pytest.approx(30.0 - gap.mean())
+    found = metrics.mean(nats, seed=1)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * gap.std() / math.sqrt(50), rel=0.2)
+
+
 def test_constraints_are_held_against_held_out_text_and_an_independent_classifier():
     tokens = moods()
     good = np.array(["mood=good" in labels for labels in tokens.post_labels])
+    turned = replace(tokens, post_labels=(*tokens.post_labels[:60], *tokens.post_labels[61:], tokens.post_labels[60]))
+    assert values(evaluate.constraints(subject(Moody(tokens), tokens=turned)))["classifier_mood=good"] == 0.0, (
+        "who is told otherwise by the test split alone has learnt from the training split")
     mean = np.where(good, 0.0, 3.0)[:, None].repeat(2, axis=1)
     found = evaluate.constraints(subject(Moody(tokens), tokens=tokens, mean=mean))
     got = values(found)

@@ -29,7 +29,8 @@ def corpus():
     words = tokenizer.train(texts, level="word", vocabulary=300)
     made = networks.tokens([words.encode(text) for text in texts], range(len(texts)), [0] * 25 + [2] * 24, words.size)
     return replace(made, tokenizer=words.to_json(),
-                   post_labels=tuple((own, "all=same") if own else () for own in labels))
+                   post_labels=tuple((own, "all=same", *(["mood=new"] if row == 48 else [])) if own else ()
+                                     for row, own in enumerate(labels)))
 
 
 @pytest.fixture(scope="module")

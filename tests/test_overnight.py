@@ -41,7 +41,7 @@ def test_weeks_of_retraining_promote_nothing_bad_and_keep_the_store_small(tmp_pa
 
 
 def test_retrainings_that_are_killed_end_as_one_that_was_not(tmp_path: Path):
-    found = retraining.kills(tmp_path, posts(60), 2, 1, SMALL, longest=10.0, aimed=("sequence_vae",))
+    found = retraining.kills(tmp_path, posts(60), 2, 1, SMALL, longest=4.0, aimed=("sequence_vae",))
     assert found["kills"] == 4 and found["retrainings"] == 2  # two at random times, and one aimed at in each
     assert found["killed_in"]["sequence_vae"] >= 2
     assert found["same_artefacts"] and found["readings"] and found["not_whole"] == []

@@ -65,6 +65,16 @@ def test_new_posts_are_trained_on_from_the_promoted_weights(fakes: Fakes, judge:
     assert outcome.gate[0]["says"] == outcome.why == run.gate["checks"][0]["says"]
 
 
+def test_runs_are_compared_on_posts_that_both_hold_out_and_nobody_changed(fakes: Fakes, judge: Judge, posts: Path,
+                                                                          store: Store):
+    folder_of_posts(posts, held_1="Kept away.", held_2="Kept away as well.", held_3="Gone later.")
+    retraining.retrain(tiny(posts), store)
+    folder_of_posts(posts, three="A third post.", held_2="Kept away, and edited.", held_4="New, and kept away.")
+    (posts / "held_3.txt").unlink()
+    assert retraining.retrain(tiny(posts), store).result == PROMOTED
+    assert judge.posts == [["held_1.txt"]]
+
+
 def test_a_run_after_it_has_nothing_to_do(fakes: Fakes, champion: Store, posts: Path):
     folder_of_posts(posts, three="A third post.")
     retraining.retrain(tiny(posts), champion)

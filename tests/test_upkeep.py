@@ -224,7 +224,8 @@ while not (store.folder / "stop").exists():
     with runs.reading(store) as run:
         for stage in ("latents", "evaluation", "tokens", "sequence_vae"):
             runs.load(store, stage, run.number)
-    assert store.verify() is not None and runs.records(store)
+    assert (bad := store.verify()) == [], bad
+    assert runs.records(store)
     times += 1
 print(times, flush=True)
 """

@@ -147,7 +147,8 @@ class Store:
                     if self.path(stage, key).exists()]  # what is pruned meanwhile is no problem
         bare = [path for path in sorted(self.folder.glob("*/*/"))
                 if path.parent.name not in RESERVED and not (path / MANIFEST).is_file()]
-        return problems + [Problem(path / MANIFEST, "is missing") for path in bare]
+        return problems + [Problem(path / MANIFEST, "is missing") for path in bare
+                           if path.exists() and not (path / MANIFEST).is_file()]  # nor is what is made anew
 
     def get(self, name: str) -> dict[str, Any]:
         """Read a record that ``put`` wrote, such as ``runs/0001.json``.
