@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from textvae.config import SequenceVAEConfig
+from textvae.config import ConstraintConfig, SequenceVAEConfig
 from textvae.data import CompressedVectors, Start, Tokens, TrainedNetwork
 from textvae.stages import warm
 from textvae.stages.warm import BIAS, EMBEDDINGS
@@ -69,6 +69,12 @@ def test_a_training_that_goes_on_has_no_warm_up(start: Start):
     found = warm.settings(SequenceVAEConfig(pretrain_epochs=2, warmup_epochs=5, epochs=20, anneal="cyclical"), start)
     assert (found.epochs, found.pretrain_epochs, found.warmup_epochs, found.anneal) == (3, 0, 0, "constant")
     assert warm.settings(SequenceVAEConfig(anneal="none"), start).anneal == "none"
+
+
+def test_a_training_that_goes_on_has_its_constraints_at_full_weight_from_the_first_epoch(start: Start):
+    late = ConstraintConfig(name="cats", keyword="cat", start=12, rise=3)
+    (own,) = warm.settings(SequenceVAEConfig(constraints=(late,)), start).constraints
+    assert own == ConstraintConfig(name="cats", keyword="cat", start=0, rise=0)
 
 
 def test_a_replay_reads_all_new_posts_and_a_share_of_the_old(start: Start):

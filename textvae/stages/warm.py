@@ -14,11 +14,12 @@ EMBEDDINGS, BIAS = "sequence_vae/embedding/embeddings", "sequence_vae/token_bias
 
 
 def settings(config: SequenceVAEConfig, start: Start) -> SequenceVAEConfig:
-    """The settings of a training that goes on: no pre-training, and the KL at its full weight from the first step.
+    """The settings of a training that goes on: no pre-training, and the KL and constraints at full weight at once.
 
     Its learning rate falls from half of the usual one: z and the decoder are in place, and new words are few.
     """
     return replace(config, epochs=start.epochs, pretrain_epochs=0, warmup_epochs=0,
+                   constraints=tuple(replace(own, start=0, rise=0) for own in config.constraints),
                    anneal="none" if config.anneal == "none" else "constant", learning_rate=config.learning_rate / 2)
 
 
