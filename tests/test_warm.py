@@ -87,3 +87,10 @@ def test_a_replay_reads_all_new_posts_and_a_share_of_the_old(start: Start):
     assert warm.replayed(rows, tokens, start, rng) is rows and warm.replayed(rows, tokens, None, rng) is rows
     none = Start(start.network, start.tokens, 3, replay=0.0, fresh=("post-7",))
     assert warm.replayed(rows, tokens, none, rng).tolist() == [14, 15]
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.01])
+def test_where_a_replay_would_read_nothing_it_reads_all(start: Start, replay: float):
+    rows = np.arange(14)  # the new post is held out, or posts were only taken away
+    nothing = Start(start.network, start.tokens, 3, replay=replay, fresh=("post-7",))
+    assert warm.replayed(rows, tokens_of(OLD, posts=10), nothing, np.random.default_rng(1)) is rows

@@ -280,7 +280,8 @@ class RetrainConfig:
 
     epochs: int = option(0, "most passes from the earlier weights; 0 takes half of sequence_vae.epochs", least=0)
     replay: float = option(1.0, "share of the old posts that each pass reads again beside the new ones: less is faster "
-                           "on a large corpus, and forgets", least=0.0, most=1.0)
+                           "on a large corpus, and forgets; where it would read none, it reads all", least=0.0,
+                           most=1.0)
     # On the held-out posts of a small blog the interval alone is 1% to 2% wide.
     margin: float = option(0.02, "share by which the IW-NLL of the same held-out posts may rise; the upper end of its "
                            "95% interval must stay under it", least=0.0)

@@ -57,13 +57,17 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
 
 
 def replayed(rows: np.ndarray, tokens: Tokens, start: Start | None, rng: np.random.Generator) -> np.ndarray:
-    """The sequences that one pass reads, int64 in order: all of new posts, a share of the old ones."""
+    """The sequences that one pass reads, int64 in order: all of new posts, a share of the old ones.
+
+    Where that is nothing, as where posts were only taken away and ``replay`` is 0, it reads all.
+    """
     if start is None or start.replay >= 1:
         return rows
     is_fresh = np.isin(np.array(tokens.post_ids), np.array(start.fresh, dtype=str))[tokens.post[rows]]
     old = rows[~is_fresh]
     again = rng.choice(old, round(start.replay * len(old)), replace=False)
-    return np.sort(np.concatenate([rows[is_fresh], again]))
+    found = np.sort(np.concatenate([rows[is_fresh], again]))
+    return found if len(found) else rows
 
 
 def _mapped(vectors: np.ndarray, embeddings: np.ndarray, shared: np.ndarray, new: np.ndarray, otherwise: np.ndarray
