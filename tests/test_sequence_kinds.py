@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from pets import TINY, Killed, Listener, same, train
+from pets import FAR, NEAR, TINY, Killed, Listener, same, train
 
 from textvae.config import SequenceVAEConfig
 from textvae.data import Start, TrainedNetwork
@@ -116,6 +116,8 @@ def test_the_kls_weight_by_every_schedule():
     ({"splice": 0.5, "labels": ("kind=a",)}, "have no label of their own"),
     ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
     ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),
+    ({"constraints": (NEAR, dataclasses.replace(FAR, name="cats"))}, "constraints or labels are called 'cats'"),
+    ({"constraints": (dataclasses.replace(NEAR, name="pet=cat"),), "labels": ("pet=cat",)}, "called 'pet=cat'"),
 ])
 def test_settings_that_cannot_go_together_are_refused(tokens, vectors, tmp_path, changed, says):
     with pytest.raises(ConfigError, match=says):

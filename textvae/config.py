@@ -102,7 +102,7 @@ class EmbeddingVAEConfig:
 class ConstraintConfig:
     """A region of the latent space, named and defined by texts, a label or a keyword."""
 
-    name: str = option("", "what vary --constraint calls it")
+    name: str = option("", "what vary --constraint calls it; no other constraint or label has it")
     texts: tuple[str, ...] = option((), "texts whose latents are the centre")
     label: str = option("", "key=value: the posts with this label define it")
     keyword: str = option("", "the sequences with this word define it")

@@ -43,8 +43,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         Kind ``"sequence_vae"``; its metrics are of the validation split.
 
     Raises:
-        ConfigError: A constraint has no texts, TensorBoard is asked for and not installed, or several devices are to
-            train the encoder aggressively, or with normalised means.
+        ConfigError: Settings cannot go together, a constraint has no texts, TensorBoard is asked for and not installed,
+            or several devices are to train the encoder aggressively, or with normalised means.
     """
     import keras
 
@@ -55,11 +55,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     from textvae.nn.weights import assign, gather
 
     config = warm.settings(config, start) if start else config
+    _check(config)
     logger = _tensorboard(config.tensorboard) if devices is None or devices.writes else None
     constraints = [defined(own, tokens) for own in config.constraints]
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
     vectors = None if of_words is None else of_words.vectors
-    _check(config)
     for alone in ("aggressive", "mean_gamma"):  # the latter keeps statistics of batches, which devices would not share
         if getattr(config, alone) and devices is not None:
             raise ConfigError(f"sequence_vae.{alone} trains on one device, and here are several",
@@ -286,6 +286,8 @@ def _optimizer(config: SequenceVAEConfig, steps: int) -> Any:
 def _check(config: SequenceVAEConfig) -> None:
     """Refuse settings that cannot go together."""
     gaussian = config.posterior in ("gaussian", "full")
+    # The evaluation measures both by name; a constraint without one is refused elsewhere.
+    names = [*(own.name for own in config.constraints if own.name), *config.labels]
     for wrong, says, hint in (
             (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
              f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
@@ -302,7 +304,9 @@ def _check(config: SequenceVAEConfig) -> None:
             (config.summary != "mean" and config.encoder == "conv", "a convolutional encoder has no last state",
              'set summary = "mean"'),
             (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
-             "set bidirectional = false")):
+             "set bidirectional = false"),
+            (len(set(names)) < len(names), "two constraints or labels are called "
+             f"{max(names, key=names.count, default='')!r}", "give each a name of its own")):
         if wrong:
             raise ConfigError(f"sequence_vae: {says}", hint)
 
