@@ -99,6 +99,35 @@ def test_a_training_that_keeps_z_says_nothing(tokens, vectors, tmp_path):
     assert len(set(drawn)) > 1
 
 
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"warmup_epochs": 1, "constraints": (dataclasses.replace(NEAR, start=9),)},
+     ["with epochs = 2, constraint 'cats' never comes. Set sequence_vae.epochs to 10 or more, or lower the "
+      "constraint's start."]),
+    ({"pretrain_epochs": 2, "constraints": (FAR,)},
+     ["with epochs = 2, the fresh decoder, the KL, constraint 'away' never come. Set sequence_vae.epochs to 5 or more, "
+      "or lower pretrain_epochs."]),
+    ({"anneal": "cyclical", "cycles": 1, "warmup_epochs": 3},  # the KL is at its full weight after half of a cycle
+     ["with epochs = 2, constraint 'cats', constraint 'away' never come. Set sequence_vae.epochs to 4 or more, or "
+      "lower warmup_epochs."]),
+    ({"anneal": "none"}, []),
+    ({"warmup_epochs": 3, "beta": 0.0, "constraints": (dataclasses.replace(NEAR, weight=0.0),)}, []),
+])
+def test_what_never_comes_in_so_few_epochs_is_said_before_them(tokens, vectors, tmp_path, changed, said):
+    listener = Killed(1)
+    config = dataclasses.replace(TINY, **{"epochs": 2, "pretrain_epochs": 0, **changed})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tokens, vectors, tmp_path / "s", progress=listener)
+    assert listener.said == [f"sequence_vae: {line}" for line in said]
+
+
+def test_the_best_epoch_is_one_in_which_all_constraints_act_in_full(tokens, vectors, tmp_path):
+    late = dataclasses.replace(NEAR, start=3, rise=1)
+    config = dataclasses.replace(TINY, epochs=8, patience=1, pretrain_epochs=0, warmup_epochs=0, learning_rate=1e-9)
+    for constraints, best in (((late, FAR), 5), ((dataclasses.replace(late, start=30), FAR), 1)):
+        done = train(dataclasses.replace(config, constraints=constraints), tokens, vectors, tmp_path / str(best))
+        assert done.metrics["best_epoch"] >= best and len(done.history) < 8
+
+
 def test_the_kls_weight_by_every_schedule():
     weights = {name: [round(sequence_vae.kl_weight(SequenceVAEConfig(
         pretrain_epochs=1, warmup_epochs=8, cycles=2, anneal=name), epoch), 2) for epoch in range(11)]

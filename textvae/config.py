@@ -112,7 +112,8 @@ class ConstraintConfig:
                            "those with another label of the same key, are kept at; 0 lets them be", least=0.0)
     weight: float = option(0.1, "weight of the penalty in the loss", least=0.0)
     start: int = option(-1, "epoch, from 0, from which it acts; -1 waits for the KL's full weight", least=-1)
-    rise: int = option(0, "epochs over which its weight rises from there", least=0)
+    rise: int = option(0, "epochs over which its weight rises from there; no epoch before their end can be the best",
+                       least=0)
     applies_to: str = option("matching", "which sequences it acts on", choices=("matching", "all"))
 
 

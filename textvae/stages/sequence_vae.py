@@ -91,6 +91,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
     ramp = config.pretrain_epochs + (config.warmup_epochs if config.anneal in ("linear", "cyclical") else 0)
     beta = 0.0 if config.anneal == "none" else config.beta
+    begins = {own: _begin(own, ramp) for own in config.constraints if own.weight}
+    if never := _never(config, begins):
+        progress.say(f"{name}: {never}")
+    # The best epoch is one in which all weighs what it shall.
+    settle = max([ramp, *(begin + own.rise for own, begin in begins.items() if begin < config.epochs)])
     encode = nn.Compiled(network, network.posterior)
     read = nn.Compiled(network, network.family_parameters)
     label = _label_of(config.labels, tokens)
@@ -153,7 +158,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         network, training,
         lambda: batches(tokens, rows["validation"], config.batch_size, applies, label=label, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
-        monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch,
+        monitor=monitor, settle=min(settle, config.epochs - 1), before_epoch=before_epoch,
         after_epoch=after_epoch, trainer=trainer, devices=devices, logger=logger, label=name)
     if constraints:
         network.centres.assign(np.stack([_centre(encode, own.texts) for own in constraints]))
@@ -256,9 +261,34 @@ def kl_weight(config: SequenceVAEConfig, epoch: float) -> float:
 
 
 def _penalty_weight(constraint: ConstraintConfig, epoch: int, ramp: int) -> float:
-    # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
-    after = epoch - (ramp if constraint.start < 0 else constraint.start)
+    after = epoch - _begin(constraint, ramp)
     return constraint.weight * min(1.0, (after + 1) / (constraint.rise + 1)) if after >= 0 else 0.0
+
+
+def _begin(constraint: ConstraintConfig, ramp: int) -> int:
+    """The epoch from which a constraint acts."""
+    # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
+    return ramp if constraint.start < 0 else constraint.start
+
+
+def _never(config: SequenceVAEConfig, begins: dict[ConstraintConfig, int]) -> str:
+    """What never comes in so few epochs, and which settings to change; empty where all comes."""
+    alone = config.pretrain_epochs >= config.epochs
+    waits = "pretrain_epochs" if alone else "warmup_epochs"
+    rise = {"linear": config.warmup_epochs, "cyclical": config.warmup_epochs / config.cycles / 2}.get(config.anneal, 0)
+    comes: list[tuple[str, float, str]] = []
+    if config.pretrain_epochs:
+        comes.append(("the fresh decoder", config.pretrain_epochs, waits))
+    if config.beta and config.anneal != "none":
+        comes.append(("the KL" if alone else "the KL's full weight", config.pretrain_epochs + rise, waits))
+    comes += [(f"constraint {own.name!r}", begin, waits if own.start < 0 else "the constraint's start")
+              for own, begin in begins.items()]
+    late = [what for what in comes if what[1] >= config.epochs]
+    if not late:
+        return ""
+    whats, epochs, settings = zip(*late, strict=True)
+    return (f"with epochs = {config.epochs}, {', '.join(whats)} never come{'s' if len(late) == 1 else ''}. Set "
+            f"sequence_vae.epochs to {int(max(epochs)) + 1} or more, or lower {' and '.join(dict.fromkeys(settings))}.")
 
 
 def _plateaus(history: list[dict[str, float]], monitor: Callable[[dict[str, float]], float], ramp: int) -> int:
