@@ -145,6 +145,7 @@ def test_the_kls_weight_by_every_schedule():
     ({"splice": 0.5, "labels": ("kind=a",)}, "have no label of their own"),
     ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
     ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),
+    ({"labels": ("pet=cat", "topic=food", "pet=dog")}, "have the keys pet and topic, and a text is told as one label"),
     ({"constraints": (NEAR, dataclasses.replace(FAR, name="cats"))}, "constraints or labels are called 'cats'"),
     ({"constraints": (dataclasses.replace(NEAR, name="pet=cat"),), "labels": ("pet=cat",)}, "called 'pet=cat'"),
 ])

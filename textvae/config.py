@@ -178,7 +178,8 @@ class SequenceVAEConfig:
                         "well where beta is small", choices=("standard", "mixture", "vamp", "fitted"))
     components: int = option(16, "Gaussians of a mixture, of a fitted one at the most, or pseudo-inputs of a "
                              "VampPrior", least=1)
-    labels: tuple[str, ...] = option((), "key=value each: labels that encoder, prior and decoder are told (CVAE)")
+    labels: tuple[str, ...] = option((), "key=value each: labels of one key, that encoder, prior and decoder are told "
+                                     "(CVAE); a text with several is told as the first of them")
     smooth: float = option(0.0, "weight of the penalty on sudden changes along paths between latents", least=0.0)
     epochs: int = option(20, "most passes over the training split", least=1)
     patience: int = option(4, "epochs without a better validation loss before stopping", least=1)

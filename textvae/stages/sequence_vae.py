@@ -318,6 +318,7 @@ def _check(config: SequenceVAEConfig) -> None:
     gaussian = config.posterior in ("gaussian", "full")
     # The evaluation measures both by name; a constraint without one is refused elsewhere.
     names = [*(own.name for own in config.constraints if own.name), *config.labels]
+    keys = sorted({label.partition("=")[0] for label in config.labels})
     for wrong, says, hint in (
             (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
              f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
@@ -335,6 +336,8 @@ def _check(config: SequenceVAEConfig) -> None:
              'set summary = "mean"'),
             (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
              "set bidirectional = false"),
+            (len(keys) > 1, f"labels have the keys {' and '.join(keys)}, and a text is told as one label",
+             "name labels of one key, and make constraints of the others"),
             (len(set(names)) < len(names), "two constraints or labels are called "
              f"{max(names, key=names.count, default='')!r}", "give each a name of its own")):
         if wrong:
