@@ -139,6 +139,7 @@ def test_the_kls_weight_by_every_schedule():
 
 @pytest.mark.parametrize(("changed", "says"), [
     ({"prior": "mixture", "posterior": "vmf"}, "prior 'mixture' needs a Gaussian posterior"),
+    ({"prior": "vamp", "posterior": "full", "free_bits": 0.0}, "a VampPrior is made of diagonal Gaussians"),
     ({"prior": "vamp", "free_bits": 0.1}, "free bits per dimension need a KL per dimension"),
     ({"encoder": "conv", "bidirectional": True}, "has no direction"),
     ({"encoder": "conv", "summary": "last"}, "has no last state"),

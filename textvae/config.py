@@ -173,9 +173,10 @@ class SequenceVAEConfig:
     concentration: float = option(80.0, "kappa of a von Mises-Fisher posterior: the larger, the more z says", least=0.1)
     categories: int = option(16, "values of each variable of a categorical posterior", least=2)
     relaxation: float = option(1.0, "temperature of its draws in training", least=0.05)
-    prior: str = option("standard", "p(z): the family's standard one, a mixture of Gaussians or a VampPrior that is "
-                        "learnt along, or a mixture fitted after training (Ghosh et al. 2020), for samples that read "
-                        "well where beta is small", choices=("standard", "mixture", "vamp", "fitted"))
+    prior: str = option("standard", "p(z): the family's standard one, a mixture of Gaussians or, of diagonal "
+                        "posteriors, a VampPrior that is learnt along, or a mixture fitted after training (Ghosh et "
+                        "al. 2020), for samples that read well where beta is small",
+                        choices=("standard", "mixture", "vamp", "fitted"))
     components: int = option(16, "Gaussians of a mixture, of a fitted one at the most, or pseudo-inputs of a "
                              "VampPrior", least=1)
     labels: tuple[str, ...] = option((), "key=value each: labels of one key, that encoder, prior and decoder are told "

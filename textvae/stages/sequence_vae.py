@@ -322,6 +322,8 @@ def _check(config: SequenceVAEConfig) -> None:
     for wrong, says, hint in (
             (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
              f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
+            (config.prior == "vamp" and config.posterior == "full", "a VampPrior is made of diagonal Gaussians, which "
+             "posterior 'full' has not", 'posterior = "gaussian", or prior = "mixture"'),
             (config.free_bits > 0 and config.free_bits_over == "dimension"
              and (config.prior in ("mixture", "vamp") or config.posterior in ("full", "vmf")),
              f"free bits per dimension need a KL per dimension, which posterior {config.posterior!r} with prior "
