@@ -123,7 +123,8 @@ class SequenceVAEConfig:
 
     encoder: str = option("lstm", "what reads a sequence: recurrent cells, or convolutions, which are faster on long "
                           "texts", choices=("lstm", "gru", "conv"))
-    encoder_layers: int = option(1, "layers of the encoder; each convolution sees three tokens more", least=1)
+    encoder_layers: int = option(1, "layers of the encoder; one convolution sees three tokens, each further one "
+                                 "two more", least=1)
     bidirectional: bool = option(False, "read from both ends: for texts whose point is at their beginning")
     summary: str = option("mean", "what a recurrent encoder hands on: the mean of its steps, which keeps every word; "
                           "its last state, which keeps their order; or both, where texts shall come back whole",
