@@ -13,8 +13,8 @@ OLD = ["the cat sat on a mat", "a dog ran home to the cat"]
 NEW = ["a zebra ran home to the yak", "the zebra ran", "the cat sat on a mat"]
 
 
-def tokens_of(texts: list[str], posts: int = 1) -> Tokens:
-    words = tokenizer.train(texts, level="word", vocabulary=300)
+def tokens_of(texts: list[str], posts: int = 1, level: str = "word") -> Tokens:
+    words = tokenizer.train(texts, level=level, vocabulary=300)
     own = words.encode_many(texts * posts)
     return Tokens(np.concatenate(own).astype(np.int32), np.cumsum([0, *map(len, own)]).astype(np.int64),
                   np.repeat(np.arange(posts), len(texts)).astype(np.int32), np.zeros(len(own), np.int32),
@@ -63,6 +63,16 @@ def test_a_new_token_lies_where_its_vector_says(start: Start):
     found = warm.weights(start, new, CompressedVectors(vectors, TrainedNetwork("embedding_vae", {}, {})), first)
     np.testing.assert_allclose(found[EMBEDDINGS][after.index("zebra")], image[after.index("zebra")], rtol=1e-4)
     np.testing.assert_array_equal(found[EMBEDDINGS][after.index("yak")], first[EMBEDDINGS][after.index("yak")])
+
+
+def test_special_tokens_keep_their_rows_where_words_are_spelt_like_them():
+    old, new = (tokens_of(texts, level="whitespace") for texts in (["<s> the cat </s>"], ["the yak </s>"]))
+    first, begun = network_of(new, 2), network_of(old, 1)
+    found = warm.weights(Start(TrainedNetwork("sequence_vae", {}, begun), old, epochs=3), new, None, first)
+    for path in (EMBEDDINGS, BIAS):
+        np.testing.assert_array_equal(found[path][:4], begun[path][:4])
+        word = [tokenizer.load(own.tokenizer).encode("</s>")[0] for own in (old, new)]
+        np.testing.assert_array_equal(found[path][word[1]], begun[path][word[0]])
 
 
 def test_a_training_that_goes_on_has_no_warm_up(start: Start):

@@ -40,9 +40,11 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
     Returns:
         Arrays by path, of the shapes of ``fresh``.
     """
-    old = {piece: row for row, piece in enumerate(tokenizers.load(start.tokens.tokenizer).pieces)}
-    pieces = tokenizers.load(tokens.tokenizer).pieces
-    came_from = np.array([old.get(piece, -1) for piece in pieces])
+    before, pieces = (tokenizers.load(own.tokenizer).pieces for own in (start.tokens, tokens))
+    # The special tokens keep their rows: a corpus may have words that are spelt like them.
+    special = len(SPECIAL)
+    old = {piece: row for row, piece in enumerate(before) if row >= special}
+    came_from = np.array([*range(special), *(old.get(piece, -1) for piece in pieces[special:])])
     shared = np.flatnonzero(came_from >= 0)
     new = np.flatnonzero(came_from < 0)
     embeddings, bias = fresh[EMBEDDINGS].copy(), fresh[BIAS].copy()
@@ -51,7 +53,7 @@ def weights(start: Start, tokens: Tokens, compressed: CompressedVectors | None, 
     # Most tokens of a vocabulary are rare, and so are new ones.
     bias[new] = np.median(bias[shared])
     if compressed is not None and len(new):
-        embeddings[new] = _mapped(compressed.vectors, embeddings, shared[shared >= len(SPECIAL)], new, embeddings[new])
+        embeddings[new] = _mapped(compressed.vectors, embeddings, shared[shared >= special], new, embeddings[new])
     # A fitted prior is of the latents that were; it is fitted anew after training.
     return {**unfitted(start.network).weights, EMBEDDINGS: embeddings, BIAS: bias}
 
