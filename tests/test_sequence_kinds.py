@@ -58,6 +58,33 @@ def test_every_kind_resumes_where_it_was(tokens, vectors, tmp_path, changed):
     assert same(whole, train(config, tokens, vectors, tmp_path / "s"))
 
 
+def test_aggressive_steps_have_the_kls_weight_and_the_rate_of_the_step_that_they_are_for(
+        tokens, vectors, tmp_path, monkeypatch):
+    from textvae.nn import aggressive
+
+    rises, rates = [], []
+    outer, inner = aggressive.Aggressive.train_on_batch, aggressive._Part.train_on_batch
+
+    def told(self, batch, **how):
+        rises.append({float(batch["rise"][0])})
+        rates.append({float(self.network.optimizer.learning_rate)})
+        return outer(self, batch, **how)
+
+    def told_within(self, batch, **how):
+        rises[-1].update(batch["rise"].tolist())
+        rates[-1].add(float(self.optimizer.learning_rate))
+        return inner(self, batch, **how)
+
+    monkeypatch.setattr(aggressive.Aggressive, "train_on_batch", told)
+    monkeypatch.setattr(aggressive._Part, "train_on_batch", told_within)
+    # So low a rate that only chance makes an epoch better: it falls.
+    config = dataclasses.replace(TINY, epochs=6, patience=6, pretrain_epochs=0, warmup_epochs=1, anneal="cyclical",
+                                 cycles=1, schedule="plateau", learning_rate=1e-6, aggressive=True)
+    train(config, tokens, vectors, tmp_path / "s")
+    assert all(len(own) == 1 for own in (*rises, *rates)) and rises
+    assert len(set.union(*rises)) > 2 and len(set.union(*rates)) > 1
+
+
 def test_the_kl_is_in_closed_form_at_two_lengths_and_not_averaged_over_tokens():
     from textvae import metrics, nn
 

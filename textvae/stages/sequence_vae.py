@@ -126,7 +126,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         # What rises in cycles does so from batch to batch.
         network.beta.assign(config.beta if config.anneal == "cyclical" else config.beta * kl_weight(config, epoch))
         if config.schedule == "plateau":
-            network.optimizer.learning_rate.assign(config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp))
+            rate = config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp)
+            network.optimizer.learning_rate.assign(rate)
+            if trainer is not None:
+                trainer.inner.optimizer.learning_rate.assign(rate)
         if trainer is not None:
             gained = [row["val_mi"] for row in history[config.pretrain_epochs:] if "val_mi" in row]
             trainer.start(epoch, on=not any(late < early for early, late in pairwise(gained)))
