@@ -57,6 +57,12 @@ def test_even_batches_are_as_many_and_equally_large():
     assert max(len(rows) for rows, _ in even) > 4 * min(len(rows) for rows, width in even if width < widths[-1])
 
 
+def test_batches_of_one_are_as_many_as_there_are_sequences():
+    """Fewer would leave the learning rate high: its schedule ends with as many steps as there are sequences."""
+    lengths = np.clip(np.random.default_rng(0).lognormal(2.3, 0.8, 500).astype(int), 1, 48)
+    assert [len(rows) for rows, _ in plan(lengths, 1, np.random.default_rng(1), even=True)] == [1] * 500
+
+
 def test_little_of_a_batch_is_padding():
     lengths = np.random.default_rng(1).integers(4, 49, 5000)
     cells = sum(len(rows) * width for rows, width in plan(lengths, 32))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from pets import TINY, Killed, Listener, same, train
+from pets import FAR, NEAR, TINY, Killed, Listener, same, train
 
 from textvae.config import SequenceVAEConfig
 from textvae.data import Start, TrainedNetwork
@@ -64,6 +64,33 @@ def test_every_kind_resumes_where_it_was(tokens, vectors, tmp_path, changed):
     assert same(whole, train(config, tokens, vectors, tmp_path / "s"))
 
 
+def test_aggressive_steps_have_the_kls_weight_and_the_rate_of_the_step_that_they_are_for(
+        tokens, vectors, tmp_path, monkeypatch):
+    from textvae.nn import aggressive
+
+    rises, rates = [], []
+    outer, inner = aggressive.Aggressive.train_on_batch, aggressive._Part.train_on_batch
+
+    def told(self, batch, **how):
+        rises.append({float(batch["rise"][0])})
+        rates.append({float(self.network.optimizer.learning_rate)})
+        return outer(self, batch, **how)
+
+    def told_within(self, batch, **how):
+        rises[-1].update(batch["rise"].tolist())
+        rates[-1].add(float(self.optimizer.learning_rate))
+        return inner(self, batch, **how)
+
+    monkeypatch.setattr(aggressive.Aggressive, "train_on_batch", told)
+    monkeypatch.setattr(aggressive._Part, "train_on_batch", told_within)
+    # So low a rate that only chance makes an epoch better: it falls.
+    config = dataclasses.replace(TINY, epochs=6, patience=6, pretrain_epochs=0, warmup_epochs=1, anneal="cyclical",
+                                 cycles=1, schedule="plateau", learning_rate=1e-6, aggressive=True)
+    train(config, tokens, vectors, tmp_path / "s")
+    assert all(len(own) == 1 for own in (*rises, *rates)) and rises
+    assert len(set.union(*rises)) > 2 and len(set.union(*rates)) > 1
+
+
 def test_the_kl_is_in_closed_form_at_two_lengths_and_not_averaged_over_tokens():
     from textvae import metrics, nn
 
@@ -105,6 +132,35 @@ def test_a_training_that_keeps_z_says_nothing(tokens, vectors, tmp_path):
     assert len(set(drawn)) > 1
 
 
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"warmup_epochs": 1, "constraints": (dataclasses.replace(NEAR, start=9),)},
+     ["with epochs = 2, constraint 'cats' never comes. Set sequence_vae.epochs to 10 or more, or lower the "
+      "constraint's start."]),
+    ({"pretrain_epochs": 2, "constraints": (FAR,)},
+     ["with epochs = 2, the fresh decoder, the KL, constraint 'away' never come. Set sequence_vae.epochs to 5 or more, "
+      "or lower pretrain_epochs."]),
+    ({"anneal": "cyclical", "cycles": 1, "warmup_epochs": 3},  # the KL is at its full weight after half of a cycle
+     ["with epochs = 2, constraint 'cats', constraint 'away' never come. Set sequence_vae.epochs to 4 or more, or "
+      "lower warmup_epochs."]),
+    ({"anneal": "none"}, []),
+    ({"warmup_epochs": 3, "beta": 0.0, "constraints": (dataclasses.replace(NEAR, weight=0.0),)}, []),
+])
+def test_what_never_comes_in_so_few_epochs_is_said_before_them(tokens, vectors, tmp_path, changed, said):
+    listener = Killed(1)
+    config = dataclasses.replace(TINY, **{"epochs": 2, "pretrain_epochs": 0, **changed})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tokens, vectors, tmp_path / "s", progress=listener)
+    assert listener.said == [f"sequence_vae: {line}" for line in said]
+
+
+def test_the_best_epoch_is_one_in_which_all_constraints_act_in_full(tokens, vectors, tmp_path):
+    late = dataclasses.replace(NEAR, start=3, rise=1)
+    config = dataclasses.replace(TINY, epochs=8, patience=1, pretrain_epochs=0, warmup_epochs=0, learning_rate=1e-9)
+    for constraints, best in (((late, FAR), 5), ((dataclasses.replace(late, start=30), FAR), 1)):
+        done = train(dataclasses.replace(config, constraints=constraints), tokens, vectors, tmp_path / str(best))
+        assert done.metrics["best_epoch"] >= best and len(done.history) < 8
+
+
 def test_the_kls_weight_by_every_schedule():
     weights = {name: [round(sequence_vae.kl_weight(SequenceVAEConfig(
         pretrain_epochs=1, warmup_epochs=8, cycles=2, anneal=name), epoch), 2) for epoch in range(11)]
@@ -116,12 +172,16 @@ def test_the_kls_weight_by_every_schedule():
 
 @pytest.mark.parametrize(("changed", "says"), [
     ({"prior": "mixture", "posterior": "vmf"}, "prior 'mixture' needs a Gaussian posterior"),
+    ({"prior": "vamp", "posterior": "full", "free_bits": 0.0}, "a VampPrior is made of diagonal Gaussians"),
     ({"prior": "vamp", "free_bits": 0.1}, "free bits per dimension need a KL per dimension"),
     ({"encoder": "conv", "bidirectional": True}, "has no direction"),
     ({"encoder": "conv", "summary": "last"}, "has no last state"),
     ({"splice": 0.5, "labels": ("kind=a",)}, "have no label of their own"),
     ({"mean_gamma": 0.5, "posterior": "categorical"}, "mean_gamma is of Gaussian posteriors"),
     ({"labels": ("pet=cow",)}, "no post has the label 'pet=cow'"),
+    ({"labels": ("pet=cat", "topic=food", "pet=dog")}, "have the keys pet and topic, and a text is told as one label"),
+    ({"constraints": (NEAR, dataclasses.replace(FAR, name="cats"))}, "constraints or labels are called 'cats'"),
+    ({"constraints": (dataclasses.replace(NEAR, name="pet=cat"),), "labels": ("pet=cat",)}, "called 'pet=cat'"),
 ])
 def test_settings_that_cannot_go_together_are_refused(tokens, vectors, tmp_path, changed, says):
     with pytest.raises(ConfigError, match=says):

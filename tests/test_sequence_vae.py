@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pets import FAR, NEAR, TINY, Killed, same, train
 
+from textvae import constraints
 from textvae.config import ConstraintConfig
 from textvae.constraints import defined, members
 from textvae.data import Latents, TrainedNetwork
@@ -73,6 +74,20 @@ def test_a_margin_acts_on_those_that_have_another_label_of_the_key(tokens):
     assert applies[:8].tolist() == [1, 1, -1, -1, 0, 0, 0, 0] and not applies[8:].any()
     applies = defined(ConstraintConfig(name="cats", keyword="cat", margin=1.0), own).applies
     assert applies[:4].tolist() == [-1, 1, -1, 1]
+
+
+@pytest.mark.parametrize("posts", [3, 4, 5, 7, 26])
+def test_a_constraints_centre_is_of_texts_from_the_whole_corpus(tokens, monkeypatch, posts):
+    monkeypatch.setattr(constraints, "CENTRE_TEXTS", 8)
+    train = tokens.rows("train")
+    wanted = train[:2 * posts]
+    own = dataclasses.replace(  # each sequence repeats its own number
+        tokens, ids=np.repeat(np.arange(80, dtype=np.int32), tokens.lengths),
+        tokenizer={**tokens.tokenizer, "size": 80},
+        post_labels=tuple(("pet=cat",) if post in tokens.post[wanted] else () for post in range(40)))
+    found = [int(text[0]) for text in defined(ConstraintConfig(name="cats", label="pet=cat"), own).texts]
+    assert len(set(found)) == len(found) == min(2 * posts, 8) and found[0] == wanted[0] and found[-1] == wanted[-1]
+    assert np.ptp(np.diff(np.searchsorted(wanted, found))) <= 1
 
 
 def test_the_penalty_of_a_margin():

@@ -102,7 +102,7 @@ class EmbeddingVAEConfig:
 class ConstraintConfig:
     """A region of the latent space, named and defined by texts, a label or a keyword."""
 
-    name: str = option("", "what vary --constraint calls it")
+    name: str = option("", "what vary --constraint calls it; no other constraint or label has it")
     texts: tuple[str, ...] = option((), "texts whose latents are the centre")
     label: str = option("", "key=value: the posts with this label define it")
     keyword: str = option("", "the sequences with this word define it")
@@ -112,7 +112,8 @@ class ConstraintConfig:
                            "those with another label of the same key, are kept at; 0 lets them be", least=0.0)
     weight: float = option(0.1, "weight of the penalty in the loss", least=0.0)
     start: int = option(-1, "epoch, from 0, from which it acts; -1 waits for the KL's full weight", least=-1)
-    rise: int = option(0, "epochs over which its weight rises from there", least=0)
+    rise: int = option(0, "epochs over which its weight rises from there; no epoch before their end can be the best",
+                       least=0)
     applies_to: str = option("matching", "which sequences it acts on", choices=("matching", "all"))
 
 
@@ -122,7 +123,8 @@ class SequenceVAEConfig:
 
     encoder: str = option("lstm", "what reads a sequence: recurrent cells, or convolutions, which are faster on long "
                           "texts", choices=("lstm", "gru", "conv"))
-    encoder_layers: int = option(1, "layers of the encoder; each convolution sees three tokens more", least=1)
+    encoder_layers: int = option(1, "layers of the encoder; one convolution sees three tokens, each further one "
+                                 "two more", least=1)
     bidirectional: bool = option(False, "read from both ends: for texts whose point is at their beginning")
     summary: str = option("mean", "what a recurrent encoder hands on: the mean of its steps, which keeps every word; "
                           "its last state, which keeps their order; or both, where texts shall come back whole",
@@ -172,12 +174,14 @@ class SequenceVAEConfig:
     concentration: float = option(80.0, "kappa of a von Mises-Fisher posterior: the larger, the more z says", least=0.1)
     categories: int = option(16, "values of each variable of a categorical posterior", least=2)
     relaxation: float = option(1.0, "temperature of its draws in training", least=0.05)
-    prior: str = option("standard", "p(z): the family's standard one, a mixture of Gaussians or a VampPrior that is "
-                        "learnt along, or a mixture fitted after training (Ghosh et al. 2020), for samples that read "
-                        "well where beta is small", choices=("standard", "mixture", "vamp", "fitted"))
+    prior: str = option("standard", "p(z): the family's standard one, a mixture of Gaussians or, of diagonal "
+                        "posteriors, a VampPrior that is learnt along, or a mixture fitted after training (Ghosh et "
+                        "al. 2020), for samples that read well where beta is small",
+                        choices=("standard", "mixture", "vamp", "fitted"))
     components: int = option(16, "Gaussians of a mixture, of a fitted one at the most, or pseudo-inputs of a "
                              "VampPrior", least=1)
-    labels: tuple[str, ...] = option((), "key=value each: labels that encoder, prior and decoder are told (CVAE)")
+    labels: tuple[str, ...] = option((), "key=value each: labels of one key, that encoder, prior and decoder are told "
+                                     "(CVAE); a text with several is told as the first of them")
     smooth: float = option(0.0, "weight of the penalty on sudden changes along paths between latents", least=0.0)
     epochs: int = option(20, "most passes over the training split", least=1)
     patience: int = option(4, "epochs without a better validation loss before stopping", least=1)
@@ -280,7 +284,8 @@ class RetrainConfig:
 
     epochs: int = option(0, "most passes from the earlier weights; 0 takes half of sequence_vae.epochs", least=0)
     replay: float = option(1.0, "share of the old posts that each pass reads again beside the new ones: less is faster "
-                           "on a large corpus, and forgets", least=0.0, most=1.0)
+                           "on a large corpus, and forgets; where it would read none, it reads all", least=0.0,
+                           most=1.0)
     # On the held-out posts of a small blog the interval alone is 1% to 2% wide.
     margin: float = option(0.02, "share by which the IW-NLL of the same held-out posts may rise; the upper end of its "
                            "95% interval must stay under it", least=0.0)

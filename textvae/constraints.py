@@ -112,7 +112,8 @@ def defined(config: ConstraintConfig, tokens: Tokens) -> Constraint:
         member = members({"label": config.label, "keyword": config.keyword}, tokens)
         rows = train[member[train]]
         # Evenly spread over the corpus, so that the centre is of all of it and the same at every run.
-        texts = [np.array(tokens.sequence(row)) for row in rows[:: max(1, len(rows) // CENTRE_TEXTS)][:CENTRE_TEXTS]]
+        spread = np.linspace(0, len(rows) - 1, min(len(rows), CENTRE_TEXTS), dtype=int)
+        texts = [np.array(tokens.sequence(row)) for row in rows[spread]]
     if not texts:
         known = sorted({label for labels in tokens.post_labels for label in labels})
         raise ConfigError(f"constraint {config.name!r}: no training sequence has {given[0]} "

@@ -14,7 +14,8 @@ class Start:
         network: The artefact that its training left.
         tokens: What it was trained on: the vocabulary that the rows of its embeddings belong to.
         epochs: Most passes over the training split from here.
-        replay: The share of the old posts that each pass reads again, from 0 to 1; new ones are read in each.
+        replay: The share of the old posts that each pass reads again, from 0 to 1; new ones are read in each. Where
+            that leaves nothing, all are.
         fresh: The ids of the posts that are new or changed since; read only where ``replay`` is below 1.
     """
 

@@ -49,7 +49,7 @@ class Aggressive:
         if self.on:
             before = np.inf
             for _ in range(MOST // LOOK):
-                now = float(np.mean([self.inner.train_on_batch(self._next(), return_dict=True)["loss"]
+                now = float(np.mean([self.inner.train_on_batch(self._next(batch), return_dict=True)["loss"]
                                      for _ in range(LOOK)]))
                 if now >= before:
                     break
@@ -57,11 +57,13 @@ class Aggressive:
         logs: dict[str, float] = self.network.train_on_batch(batch, return_dict=return_dict)
         return logs
 
-    def _next(self) -> Batch:
+    def _next(self, outer: Batch) -> Batch:
         batch = next(self._coming, None)
         if batch is None:
             self._coming = iter(self.batches(self._epoch))
             batch = next(self._coming)
+        if "rise" in outer:  # the KL weighs what it does in the step that this one is for
+            batch = {**batch, "rise": np.full(len(batch["rise"]), outer["rise"][0])}
         return batch
 
 

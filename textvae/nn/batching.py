@@ -72,7 +72,8 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
         widths: What batches may be wide, ascending; what is longer than all of them gets a width of its own.
         even: Whether batches are equally large in tokens, many short sequences or few long ones, and have
             ``batch_size`` sequences on average. Gradients then have one scale, and a training by length learns as
-            much as one of mixed batches (`python -m benchmarks convergence`); its loss needs ``share``.
+            much as one of mixed batches (`python -m benchmarks convergence`); its loss needs ``share``. Of one sequence
+            each they cannot be: none is smaller, and more would make fewer of them.
 
     Returns:
         ``(rows int64 [batch], width)`` for each batch; every sequence stands in exactly one.
@@ -91,7 +92,7 @@ def plan(lengths: np.ndarray, batch_size: int, rng: np.random.Generator | None =
     left = order[:0]
     for number, width in enumerate([*narrower, top]):
         rows = np.concatenate([left, order[bucket == number]])
-        size = max(round(batch_size * mean / width), 1) if even else batch_size
+        size = max(round(batch_size * mean / width), 1) if even and batch_size > 1 else batch_size
         whole = len(rows) if width == top else len(rows) // size * size
         batches += [(rows[start:start + size], width) for start in range(0, whole, size)]
         left = rows[whole:]

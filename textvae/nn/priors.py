@@ -60,7 +60,7 @@ class Mixture(Diagonal):
 
 
 class Vamp(Diagonal):
-    """The mean of the posteriors of pseudo-inputs that are learnt: VampPrior (Tomczak & Welling 2018).
+    """The mean of the diagonal posteriors of pseudo-inputs that are learnt: VampPrior (Tomczak & Welling 2018).
 
     Args:
         embedding: Width of the embeddings; a pseudo-input is a sequence of them.

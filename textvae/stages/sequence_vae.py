@@ -43,8 +43,8 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         Kind ``"sequence_vae"``; its metrics are of the validation split.
 
     Raises:
-        ConfigError: A constraint has no texts, TensorBoard is asked for and not installed, or several devices are to
-            train the encoder aggressively, or with normalised means.
+        ConfigError: Settings cannot go together, a constraint has no texts, TensorBoard is asked for and not installed,
+            or several devices are to train the encoder aggressively, or with normalised means.
     """
     import keras
 
@@ -55,11 +55,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     from textvae.nn.weights import assign, gather
 
     config = warm.settings(config, start) if start else config
+    _check(config)
     logger = _tensorboard(config.tensorboard) if devices is None or devices.writes else None
     constraints = [defined(own, tokens) for own in config.constraints]
     of_words = {"compressed": compressed, "full": word_vectors, "none": None}[config.vectors]
     vectors = None if of_words is None else of_words.vectors
-    _check(config)
     for alone in ("aggressive", "mean_gamma"):  # the latter keeps statistics of batches, which devices would not share
         if getattr(config, alone) and devices is not None:
             raise ConfigError(f"sequence_vae.{alone} trains on one device, and here are several",
@@ -91,6 +91,11 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
     fresh = {v.path: keras.ops.convert_to_numpy(v.value).copy() for v in _decoder_variables(network)}
     ramp = config.pretrain_epochs + (config.warmup_epochs if config.anneal in ("linear", "cyclical") else 0)
     beta = 0.0 if config.anneal == "none" else config.beta
+    begins = {own: _begin(own, ramp) for own in config.constraints if own.weight}
+    if never := _never(config, begins):
+        progress.say(f"{name}: {never}")
+    # The best epoch is one in which all weighs what it shall.
+    settle = max([ramp, *(begin + own.rise for own, begin in begins.items() if begin < config.epochs)])
     encode = nn.Compiled(network, network.posterior)
     read = nn.Compiled(network, network.family_parameters)
     label = _label_of(config.labels, tokens)
@@ -121,7 +126,10 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         # What rises in cycles does so from batch to batch.
         network.beta.assign(config.beta if config.anneal == "cyclical" else config.beta * kl_weight(config, epoch))
         if config.schedule == "plateau":
-            network.optimizer.learning_rate.assign(config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp))
+            rate = config.learning_rate * 0.5 ** _plateaus(history, monitor, ramp)
+            network.optimizer.learning_rate.assign(rate)
+            if trainer is not None:
+                trainer.inner.optimizer.learning_rate.assign(rate)
         if trainer is not None:
             gained = [row["val_mi"] for row in history[config.pretrain_epochs:] if "val_mi" in row]
             trainer.start(epoch, on=not any(late < early for early, late in pairwise(gained)))
@@ -153,7 +161,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         network, training,
         lambda: batches(tokens, rows["validation"], config.batch_size, applies, label=label, widths=widths),
         epochs=config.epochs, patience=config.patience, steps=steps, scratch=scratch, progress=progress,
-        monitor=monitor, settle=min(ramp, config.epochs - 1), before_epoch=before_epoch,
+        monitor=monitor, settle=min(settle, config.epochs - 1), before_epoch=before_epoch,
         after_epoch=after_epoch, trainer=trainer, devices=devices, logger=logger, label=name)
     if constraints:
         network.centres.assign(np.stack([_centre(encode, own.texts) for own in constraints]))
@@ -256,9 +264,34 @@ def kl_weight(config: SequenceVAEConfig, epoch: float) -> float:
 
 
 def _penalty_weight(constraint: ConstraintConfig, epoch: int, ramp: int) -> float:
-    # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
-    after = epoch - (ramp if constraint.start < 0 else constraint.start)
+    after = epoch - _begin(constraint, ramp)
     return constraint.weight * min(1.0, (after + 1) / (constraint.rise + 1)) if after >= 0 else 0.0
+
+
+def _begin(constraint: ConstraintConfig, ramp: int) -> int:
+    """The epoch from which a constraint acts."""
+    # Before the KL has its full weight, the distances that the penalties act on have no scale yet.
+    return ramp if constraint.start < 0 else constraint.start
+
+
+def _never(config: SequenceVAEConfig, begins: dict[ConstraintConfig, int]) -> str:
+    """What never comes in so few epochs, and which settings to change; empty where all comes."""
+    alone = config.pretrain_epochs >= config.epochs
+    waits = "pretrain_epochs" if alone else "warmup_epochs"
+    rise = {"linear": config.warmup_epochs, "cyclical": config.warmup_epochs / config.cycles / 2}.get(config.anneal, 0)
+    comes: list[tuple[str, float, str]] = []
+    if config.pretrain_epochs:
+        comes.append(("the fresh decoder", config.pretrain_epochs, waits))
+    if config.beta and config.anneal != "none":
+        comes.append(("the KL" if alone else "the KL's full weight", config.pretrain_epochs + rise, waits))
+    comes += [(f"constraint {own.name!r}", begin, waits if own.start < 0 else "the constraint's start")
+              for own, begin in begins.items()]
+    late = [what for what in comes if what[1] >= config.epochs]
+    if not late:
+        return ""
+    whats, epochs, settings = zip(*late, strict=True)
+    return (f"with epochs = {config.epochs}, {', '.join(whats)} never come{'s' if len(late) == 1 else ''}. Set "
+            f"sequence_vae.epochs to {int(max(epochs)) + 1} or more, or lower {' and '.join(dict.fromkeys(settings))}.")
 
 
 def _plateaus(history: list[dict[str, float]], monitor: Callable[[dict[str, float]], float], ramp: int) -> int:
@@ -286,9 +319,14 @@ def _optimizer(config: SequenceVAEConfig, steps: int) -> Any:
 def _check(config: SequenceVAEConfig) -> None:
     """Refuse settings that cannot go together."""
     gaussian = config.posterior in ("gaussian", "full")
+    # The evaluation measures both by name; a constraint without one is refused elsewhere.
+    names = [*(own.name for own in config.constraints if own.name), *config.labels]
+    keys = sorted({label.partition("=")[0] for label in config.labels})
     for wrong, says, hint in (
             (config.prior != "standard" and not gaussian, f"prior {config.prior!r} needs a Gaussian posterior, not "
              f"{config.posterior!r}", 'posterior = "gaussian" or "full"'),
+            (config.prior == "vamp" and config.posterior == "full", "a VampPrior is made of diagonal Gaussians, which "
+             "posterior 'full' has not", 'posterior = "gaussian", or prior = "mixture"'),
             (config.free_bits > 0 and config.free_bits_over == "dimension"
              and (config.prior in ("mixture", "vamp") or config.posterior in ("full", "vmf")),
              f"free bits per dimension need a KL per dimension, which posterior {config.posterior!r} with prior "
@@ -302,7 +340,11 @@ def _check(config: SequenceVAEConfig) -> None:
             (config.summary != "mean" and config.encoder == "conv", "a convolutional encoder has no last state",
              'set summary = "mean"'),
             (config.bidirectional and config.encoder == "conv", "a convolutional encoder has no direction",
-             "set bidirectional = false")):
+             "set bidirectional = false"),
+            (len(keys) > 1, f"labels have the keys {' and '.join(keys)}, and a text is told as one label",
+             "name labels of one key, and make constraints of the others"),
+            (len(set(names)) < len(names), "two constraints or labels are called "
+             f"{max(names, key=names.count, default='')!r}", "give each a name of its own")):
         if wrong:
             raise ConfigError(f"sequence_vae: {says}", hint)
 
