@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -187,7 +188,14 @@ def test_a_full_disk_is_said():
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"error: No space left on device\nhint: ")
+    assert done.stderr == b"error: No space left on device\nhint: mend the disk or the permissions\n"
+
+
+def test_a_file_that_may_not_grow_is_said():
+    with Path("small").open("wb") as small:
+        done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=small, stderr=subprocess.PIPE, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    assert done.returncode == 1 and done.stderr.startswith(b"error: File too large\nhint: ")
 
 
 @given(st.text())

@@ -26,7 +26,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
@@ -111,7 +111,8 @@ def _run(args: list[str]) -> int:
         if error.errno not in DISK_ERRORS:
             raise
         where = f": {error.filename}" if error.filename else ""
-        _tell(f"{error.strerror}{where}", "mend the disk or the permissions; a run resumes where it stopped")
+        resumed = "; a run resumes where it stopped" if args[0] in ("run", "retrain", "watch") else ""
+        _tell(f"{error.strerror}{where}", f"mend the disk or the permissions{resumed}")
         return TextvaeError.exit_code
 
 

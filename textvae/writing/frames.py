@@ -3,9 +3,7 @@
 import csv
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from textvae.errors import InputError
 from textvae.readers import jsonl, table
 from textvae.readers.decode import UndecodableError, decode
 from textvae.readers.files import JSON, TABLES
+from textvae.writing import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,18 +108,7 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
         InputError: As ``packed``, or it cannot be written.
     """
     contents, changed = packed(frame, path, raw=raw, header=header)
-    path = path.resolve()  # where a link leads, so that the link stays
-    aside = path.with_name(f".textvae.{os.getpid()}")
-    try:
-        aside.touch()
-        if path.exists():
-            shutil.copymode(path, aside)
-        aside.write_bytes(contents)
-        aside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    files.replace(path, contents)
     return changed
 
 
