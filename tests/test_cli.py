@@ -402,6 +402,27 @@ def test_a_table_that_cannot_be_written_is_said_before_anything_is_opened(output
     assert done.code == 1 and said in done.err and "Traceback" not in done.err and not Path(output).exists()
 
 
+@pytest.mark.parametrize("words", [["vary", "--file", "post.md", "-o"], ["vary", "--file", "post.md", "--html"],
+                                   ["augment", "rows.csv", "--text", "text", "-o"]], ids=" ".join)
+def test_where_nothing_may_be_written_is_said_before_anything_is_opened(monkeypatch, words):
+    Path("post.md").write_text("The cat sat by the door.\n", encoding="utf-8")
+    Path("rows.csv").write_text("text\na\n", encoding="utf-8")
+    for folder in ("shut", "open"):
+        Path(folder).mkdir()
+    for path in ("shut/mine.csv", "open/other.csv"):
+        Path(path).touch()
+    Path("link.csv").symlink_to(Path("shut/new.csv").absolute())
+    barred = [Path(name).absolute() for name in ("shut", "open/other.csv")]
+    # chmod would not stop root
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode == os.W_OK and Path(path).absolute() in barred))
+    for path, said in (("shut/new.csv", "shut is read-only"), ("open/other.csv", "open/other.csv is read-only"),
+                       ("link.csv", "shut is read-only")):
+        done = textvae(words[0], "quickstart", *words[1:], path)
+        assert done.code == 1 and f"cannot write {path}: " in done.err and f"{said}\nhint: give another" in done.err
+    for path in ("shut/mine.csv", "open/new.csv"):
+        assert "textvae run quickstart" in textvae(words[0], "quickstart", *words[1:], path).err
+
+
 def test_too_little_memory_is_said(monkeypatch):
     def opened(*args, few):
         raise MemoryError("Unable to allocate 9 TiB")

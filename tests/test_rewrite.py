@@ -72,7 +72,7 @@ def test_a_post_stays_where_what_became_of_it_cannot_be_written(writer, tmp_path
     path = tmp_path / "post.md"
     path.write_bytes(POST.encode())
     asked = {"output": None, "page": None, where: path, "share": 1.0, "seed": 1, "temperature": 1.0}
-    with pytest.raises(InputError, match="cannot write .*post.md: File too large"), small_files(len(POST) // 2):
+    with pytest.raises(InputError, match=r"cannot write .*post\.md: File too large"), small_files(len(POST) // 2):
         posts.vary_file(lambda few: writer, path, diff=False, lines=False, headings=False, **asked)
     assert path.read_bytes() == POST.encode() and list(tmp_path.iterdir()) == [path]
 

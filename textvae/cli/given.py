@@ -1,5 +1,6 @@
 """What commands that write texts are given: a run to open, texts, files."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -46,12 +47,16 @@ def writable(path: Path) -> None:
     """See that a file can be put there before there is something to put.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: There is no such folder, or nothing may be written there.
     """
     from textvae.errors import InputError
 
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.parent} for {path.name}", "make it first")
+    there = path.exists()
+    folder = path.resolve().parent if path.is_symlink() else path.parent  # of what it leads to
+    if not (there or folder.is_dir()):
+        raise InputError(f"there is no folder {folder} for {path.name}", "make it first")
+    if not os.access(path if there else folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {path if there else folder} is read-only", "give another file")
 
 
 def texts(given: tuple[str, ...], leave: Callable[[str], None] | None = None) -> Iterator[list[str]]:
