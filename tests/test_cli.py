@@ -18,7 +18,7 @@ from commands import examples, find, names, parses, seconds_of_children, textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.cli import bars, console, highlights, posts, write
+from textvae.cli import bars, console, highlights, main, posts, write
 from textvae.errors import InputError, TextvaeError
 from textvae.planning import STAGES
 from textvae.store import Store
@@ -181,6 +181,23 @@ def test_a_reader_that_goes_away_is_no_error():
     with os.fdopen(write_end, "wb") as closed:
         done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=closed, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("closed, words, left", [
+    (">&-", ["show", "csv", "--toml"], (0, "", "")), ("2>&-", ["show", "nothing"], (1, "", "")),
+    ("<&-", ["show", "csv", "--toml"], None), ("<&- >&- 2>&-", ["show", "csv", "--toml"], (0, "", ""))])
+def test_a_stream_that_is_closed_is_no_error(closed, words, left):
+    done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', *SHELL, *words], capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (left or (0, textvae(*words).out, ""))
+
+
+def test_texts_of_a_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(write, "opened", lambda *args, few: None)
+    with redirect_stderr(io.StringIO()) as told, pytest.raises(SystemExit):
+        main(["encode", "quickstart", "-"])
+    assert told.getvalue().startswith("error: there is no text: all that was given is empty")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")

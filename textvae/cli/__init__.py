@@ -6,6 +6,7 @@ import importlib
 import keyword
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -73,6 +74,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     Args:
         args: The words after ``textvae``; those of the process when None.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it is closed; no file that is opened later may take its number
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a character gets its escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
