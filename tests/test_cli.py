@@ -395,6 +395,17 @@ def test_texts_that_cannot_be_read(monkeypatch, read, said):
     assert come == ([["fine"]] if b"fine" in read else [])
 
 
+@pytest.mark.parametrize("words", [
+    ["vary", "?"], ["vary", "-", "?"], ["encode", "?"], ["complete", "? ___"], ["blend", "a", "?"],
+    ["interpolate", "a", "?"], ["analogy", "?", "b", "c"], *(["sample", option, "?"] for option in ("--near", "--far", "--must", "--avoid"))],
+    ids=" ".join)
+def test_an_argument_that_is_not_utf8_is_refused(words):
+    name, *rest = [word.replace("?", os.fsdecode(b"W\xfcrde")) for word in words]
+    done = textvae(name, "quickstart", *rest)
+    assert (done.code, done.out) == (1, "") and "Traceback" not in done.err
+    assert done.err.startswith(r"error: 'W\udcfcrde") and ": not UTF-8: byte 0xfc\nhint: convert it first" in done.err
+
+
 @pytest.mark.parametrize(("read", "texts"), [(b"one\ncaf\xe9\ntwo\n", ["one", "two"]), (b"caf\xe9\n", [])])
 def test_a_line_that_is_not_utf8_is_left_out(monkeypatch, capsys, read, texts):
     monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(

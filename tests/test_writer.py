@@ -97,6 +97,10 @@ def test_what_reads_well_without_z_comes_first_where_the_network_can_tell(writer
     assert after[0] == before[-1] != before[0]
 
 
+def test_a_text_with_half_a_character_is_varied(writer):
+    assert len(writer.vary("the cat \ud83d sat on the mat", 2, seed=1, temperature=1.0)) == 2
+
+
 def test_no_sources_have_no_variations(writer):
     assert writer.vary_many([], 2, seed=1) == []
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1)
+@click.argument("text", type=options.TEXT, nargs=-1)
 @click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="Variations per text.")
 @options.strength
@@ -202,7 +202,7 @@ def sample(pipeline: str, count: int, candidates: int, temperature: float, sampl
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", type=options.TEXT, nargs=-1, required=True)
 @options.of_run
 @options.device
 @options.store
