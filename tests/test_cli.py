@@ -300,10 +300,13 @@ def test_every_stage_has_highlights():
 
 def test_texts_come_from_arguments_and_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffone\r\n\n  two \n".encode())))
-    assert list(write.texts(("zero", "and", "-", "last"))) == [["zero", "and"], ["one", "two"], ["last"]]
+    left = []
+    found = list(write.texts(("zero", " ", "and", "-", "last", ""), left.append))
+    assert found == [["zero", "and"], ["one", "two"], ["last"]]
+    assert left == ["text 2 of those given is empty", "text 6 of those given is empty"]
     parts = iter((b"whole\nbeg", b"un\n \nto", b" the end", b""))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda most: next(parts))))
-    assert list(write.texts(("-",))) == [["whole"], ["begun"], ["to the end"]]
+    assert list(write.texts(("-",), left.append)) == [["whole"], ["begun"], ["to the end"]] and len(left) == 2
 
 
 def test_texts_are_varied_while_they_are_read_and_those_that_are_there_together(monkeypatch, capsys):
@@ -393,6 +396,15 @@ def test_texts_that_cannot_be_read(monkeypatch, read, said):
     with pytest.raises(InputError, match=said):
         come += write.texts(("-",))
     assert come == ([["fine"]] if b"fine" in read else [])
+
+
+@pytest.mark.parametrize(("given", "read", "said"), [
+    (("-",), b"one\n\ntwo\n", "standard input, line 2: no text"), (("-",), b"one\n \r\n", "line 2: no text"),
+    (("one", ""), b"", "text 2 of those given is empty"), (("-", "a"), b"one\ntwo\n", ""), (("-",), b"a\nb", "")])
+def test_where_every_text_is_needed_none_may_be_empty(monkeypatch, given, read, said):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(read)))
+    with pytest.raises(InputError, match=said) if said else nullcontext():
+        assert len([text for some in write.texts(given) for text in some]) == len(read.split()) + len(given) - 1
 
 
 @pytest.mark.parametrize("words", [

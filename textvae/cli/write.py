@@ -211,7 +211,7 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """Print the latent vectors of texts.
 
     Prints the posterior means, separated by tabs, one text a line; --json adds the texts and the log-variances.
-    TEXT - reads standard input, one text a line.
+    TEXT - reads standard input, one text a line, none of them empty.
 
     \b
     Example:
