@@ -409,8 +409,8 @@ def test_where_every_text_is_needed_none_may_be_empty(monkeypatch, given, read, 
 
 @pytest.mark.parametrize("words", [
     ["vary", "?"], ["vary", "-", "?"], ["encode", "?"], ["complete", "? ___"], ["blend", "a", "?"],
-    ["interpolate", "a", "?"], ["analogy", "?", "b", "c"], *(["sample", option, "?"] for option in ("--near", "--far", "--must", "--avoid"))],
-    ids=" ".join)
+    ["interpolate", "a", "?"], ["analogy", "?", "b", "c"],
+    *(["sample", option, "?"] for option in ("--near", "--far", "--must", "--avoid"))], ids=" ".join)
 def test_an_argument_that_is_not_utf8_is_refused(words):
     name, *rest = [word.replace("?", os.fsdecode(b"W\xfcrde")) for word in words]
     done = textvae(name, "quickstart", *rest)

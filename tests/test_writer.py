@@ -16,7 +16,7 @@ from textvae.errors import InputError, TextvaeError
 from textvae.text.lexicon import Lexicon, negations, repeated
 from textvae.writing.conditions import Conditions
 from textvae.writing.model import FLUENCY, UNBOUND
-from textvae.writing.writer import CANDIDATES
+from textvae.writing.writer import CANDIDATES, Writer
 
 
 def test_variations_differ_from_the_source_and_from_each_other(writer):
@@ -289,10 +289,20 @@ def test_conditions_that_cannot_be_met_say_so(writer):
     ({"must": ("cold",), "avoid": ("Cold",)}, "have and avoid 'cold'"),
     ({"must": (" ",)}, "' ' is no word"),
     ({"avoid": ("/(/",)}, "is not a regular expression"),
-    ({"max_words": -1}, "cannot have -1 words")])
+    ({"max_words": -1}, "cannot have -1 words"),
+    *(({name: "war"}, f"{name} takes several texts, and 'war' is one")
+      for name in ("must", "avoid", "constraints", "near", "far", "judged"))])
 def test_conditions_that_make_no_sense_are_refused(given, message):
     with pytest.raises(TextvaeError, match=message):
         Conditions(**given)
+
+
+@pytest.mark.parametrize("ask", [
+    Writer.encode, Writer.features, lambda own, text: own.vary_many(text, 2, seed=1),
+    lambda own, text: own.blend(text, [2, 1], seed=1)], ids=["encode", "features", "vary_many", "blend"])
+def test_a_text_where_several_belong_is_not_taken_by_its_letters(writer, ask):
+    with pytest.raises(TextvaeError, match="texts takes several texts, and 'We are' is one"):
+        ask(writer, "We are")
 
 
 def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):
