@@ -370,6 +370,22 @@ def test_a_post_has_one_variation_of_a_sentence():
     assert (done.code, done.out) == (2, "") and "-n goes with TEXT" in done.err
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (["--file", "post.md", "--html", "post.md"], "--html post.md is where the post is, or goes"),
+    (["--file", "post.md", "-o", "new.md", "--html", "folder/../new.md"], "is where the post is, or goes"),
+    (["--file", "post.md", "--html", "link.html"], "is where the post is, or goes"),
+    (["--file", "post.md", "--share", "0"], "Invalid value for '--share'"),
+    (["--file", "post.md", "--diff", "--json"], "give --diff or --json, not both"),
+    (["A text.", "--share", "0.3"], "--share, --output, --html, --diff and --headings go with --file")],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "")
+def test_options_of_a_post_that_cannot_be_followed_are_refused(words, said):
+    Path("folder").mkdir()
+    Path("post.md").write_text("The cat sat by the door.\n", encoding="utf-8")
+    Path("link.html").symlink_to("post.md")
+    done = textvae("vary", "quickstart", *words)
+    assert (done.code, done.out) == (2, "") and said in done.err
+
+
 @pytest.mark.parametrize("out", [True, False])
 @pytest.mark.parametrize("err", [True, False])
 def test_a_bar_beside_results_is_for_a_terminal_of_its_own(monkeypatch, out, err):
