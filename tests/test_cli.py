@@ -458,6 +458,15 @@ def test_a_table_that_cannot_be_written_is_said_before_anything_is_opened(output
     assert done.code == 1 and said in done.err and "Traceback" not in done.err and not Path(output).exists()
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (["--text", "body"], "the table has no column 'body'"), (["--text", "text", "--relabel"], "no label to give anew"),
+    (["--text", "text", "--label", "text"], "'text' cannot be both the texts and their labels")], ids=str)
+def test_a_table_that_cannot_be_augmented_is_said_before_anything_is_opened(words, said):
+    Path("rows.csv").write_text("text,mood\na,good\n", encoding="utf-8")
+    done = textvae("augment", "quickstart", "rows.csv", *words, "-o", "more.csv")
+    assert done.code == 1 and said in done.err and not Path("more.csv").exists()
+
+
 @pytest.mark.parametrize("words", [["vary", "--file", "post.md", "-o"], ["vary", "--file", "post.md", "--html"],
                                    ["augment", "rows.csv", "--text", "text", "-o"]], ids=" ".join)
 def test_where_nothing_may_be_written_is_said_before_anything_is_opened(monkeypatch, words):

@@ -36,18 +36,20 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
         The rows, and those that could not be read.
 
     Raises:
-        InputError: No such file or kind of file, one that does not hold what its ending says, or two columns of one
-            name.
+        InputError: No such file or kind of file, one that does not hold what its ending says, two columns of one name,
+            or names for what is no CSV.
     """
     import pandas as pd
 
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"no such file: {path}", "give the path of a table")
+    if suffix not in TABLES | JSON | PARQUET:
+        raise InputError(f"{path} is no table that can be read", "give .csv, .tsv, .jsonl or .parquet")
+    if columns and suffix not in TABLES:
+        raise InputError(f"{path} has names of columns", "only those of a CSV file can be given")
     if suffix in PARQUET:
         return _parquet(path), []
-    if suffix not in TABLES | JSON:
-        raise InputError(f"{path} is no table that can be read", "give .csv, .tsv, .jsonl or .parquet")
     try:
         text = decode(path.read_bytes())
     except UndecodableError as error:
