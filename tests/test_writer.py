@@ -101,6 +101,18 @@ def test_a_text_with_half_a_character_is_varied(writer):
     assert len(writer.vary("the cat \ud83d sat on the mat", 2, seed=1, temperature=1.0)) == 2
 
 
+def test_the_least_strength_opens_a_word_and_keeps_the_latent(writer, monkeypatch):
+    seen, write = [], writer.write
+    monkeypatch.setattr(writer, "write", lambda code, options, rng, steering, template: (
+        seen.append((code, template)) or write(code, options, rng, steering, template)))
+    found = writer.vary(TEXTS[0], 4, seed=1, strength=0.0, temperature=1.0)
+    (code, template), *_ = seen
+    np.testing.assert_allclose(code, np.repeat(writer.encode([TEXTS[0]])[0], len(code), axis=0), atol=1e-6)
+    opened = (template == -1).sum(axis=1)
+    assert set(opened) <= {1, 2, writer.max_length + 1} and (opened <= 2).mean() == 0.75
+    assert found and all(own.text != TEXTS[0] for own in found)
+
+
 def test_no_sources_have_no_variations(writer):
     assert writer.vary_many([], 2, seed=1) == []
 

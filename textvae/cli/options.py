@@ -61,7 +61,7 @@ of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
 seed = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                     help="Another seed gives other texts; the same one repeats them.")
 strength = click.option("--strength", type=click.FloatRange(min=0.0, max=1.0), metavar="S", default=0.25,
-                        show_default=True, help="How far to go: from 0, the text itself, to 1, any text.")
+                        show_default=True, help="How far to go: from 0, about a word of the text, to 1, any text.")
 # At 0.6 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
 temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.6,
                            show_default=True, help="Below 1 more likely words, above 1 bolder ones.")

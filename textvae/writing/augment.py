@@ -56,7 +56,7 @@ def check(frame: "pd.DataFrame", *, text: str, label: str = "", relabel: bool = 
         if column not in frame.columns:
             raise InputError(f"the table has no column {column!r}", f"it has: {', '.join(map(str, frame.columns))}")
     if text == label:
-        raise InputError(f"the column {text!r} cannot be both the texts and their labels", "name another for the labels")
+        raise InputError(f"the column {text!r} cannot be both the texts and their labels", "name another")
     if relabel and not label:
         raise InputError("there is no label to give anew", "name the column with the labels")
     if VARIED_FROM in frame.columns:
