@@ -105,6 +105,8 @@ def test_tables_that_cannot_be_augmented_are_refused():
                            (ROWS.assign(varied_from=""), "a column 'varied_from' already")):
         with pytest.raises(InputError, match=message):
             augment(Scripted(), frame, text="text", seed=1)
+    with pytest.raises(InputError, match="'text' cannot be both the texts and their labels"):
+        augment(Scripted(), ROWS, text="text", label="text", seed=1)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
@@ -169,6 +171,8 @@ def test_bad_tables_say_what_is_wrong(tmp_path):
     parquet.write_table(pa.Table.from_arrays([pa.array([1])] * 2, ["n", "n"]), tmp_path / "h.parquet")
     with pytest.raises(InputError, match="two columns have one name"):
         frames.read(tmp_path / "h.parquet")
+    with pytest.raises(InputError, match=r"h\.parquet has names of columns"):
+        frames.read(tmp_path / "h.parquet", ("n", "m"))
     with pytest.raises(InputError, match="no kind of table"):
         frames.write(frame, tmp_path / "f.xls")
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from commands import examples, find, names, parses, seconds_of_children, textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textvae.cli import bars, console, highlights, posts, write
+from textvae.cli import bars, console, highlights, main, posts, write
 from textvae.errors import InputError, TextvaeError
 from textvae.planning import STAGES
 from textvae.store import Store
@@ -182,12 +183,36 @@ def test_a_reader_that_goes_away_is_no_error():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("closed, words, left", [
+    (">&-", ["show", "csv", "--toml"], (0, "", "")), ("2>&-", ["show", "nothing"], (1, "", "")),
+    ("<&-", ["show", "csv", "--toml"], None), ("<&- >&- 2>&-", ["show", "csv", "--toml"], (0, "", ""))])
+def test_a_stream_that_is_closed_is_no_error(closed, words, left):
+    done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {closed}', *SHELL, *words], capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (left or (0, textvae(*words).out, ""))
+
+
+def test_texts_of_a_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(write, "opened", lambda *args, few: None)
+    with redirect_stderr(io.StringIO()) as told, pytest.raises(SystemExit):
+        main(["encode", "quickstart", "-"])
+    assert told.getvalue().startswith("error: there is no text: all that was given is empty")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's device that is always full")
 def test_a_full_disk_is_said():
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"error: No space left on device\nhint: ")
+    assert done.stderr == b"error: No space left on device\nhint: mend the disk or the permissions\n"
+
+
+def test_a_file_that_may_not_grow_is_said():
+    with Path("small").open("wb") as small:
+        done = subprocess.run([*SHELL, "show", "csv", "--toml"], stdout=small, stderr=subprocess.PIPE, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    assert done.returncode == 1 and done.stderr.startswith(b"error: File too large\nhint: ")
 
 
 @given(st.text())
@@ -275,10 +300,13 @@ def test_every_stage_has_highlights():
 
 def test_texts_come_from_arguments_and_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\ufeffone\r\n\n  two \n".encode())))
-    assert list(write.texts(("zero", "and", "-", "last"))) == [["zero", "and"], ["one", "two"], ["last"]]
+    left = []
+    found = list(write.texts(("zero", " ", "and", "-", "last", ""), left.append))
+    assert found == [["zero", "and"], ["one", "two"], ["last"]]
+    assert left == ["text 2 of those given is empty", "text 6 of those given is empty"]
     parts = iter((b"whole\nbeg", b"un\n \nto", b" the end", b""))
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda most: next(parts))))
-    assert list(write.texts(("-",))) == [["whole"], ["begun"], ["to the end"]]
+    assert list(write.texts(("-",), left.append)) == [["whole"], ["begun"], ["to the end"]] and len(left) == 2
 
 
 def test_texts_are_varied_while_they_are_read_and_those_that_are_there_together(monkeypatch, capsys):
@@ -342,6 +370,22 @@ def test_a_post_has_one_variation_of_a_sentence():
     assert (done.code, done.out) == (2, "") and "-n goes with TEXT" in done.err
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (["--file", "post.md", "--html", "post.md"], "--html post.md is where the post is, or goes"),
+    (["--file", "post.md", "-o", "new.md", "--html", "folder/../new.md"], "is where the post is, or goes"),
+    (["--file", "post.md", "--html", "link.html"], "is where the post is, or goes"),
+    (["--file", "post.md", "--share", "0"], "Invalid value for '--share'"),
+    (["--file", "post.md", "--diff", "--json"], "give --diff or --json, not both"),
+    (["A text.", "--share", "0.3"], "--share, --output, --html, --diff and --headings go with --file")],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "")
+def test_options_of_a_post_that_cannot_be_followed_are_refused(words, said):
+    Path("folder").mkdir()
+    Path("post.md").write_text("The cat sat by the door.\n", encoding="utf-8")
+    Path("link.html").symlink_to("post.md")
+    done = textvae("vary", "quickstart", *words)
+    assert (done.code, done.out) == (2, "") and said in done.err
+
+
 @pytest.mark.parametrize("out", [True, False])
 @pytest.mark.parametrize("err", [True, False])
 def test_a_bar_beside_results_is_for_a_terminal_of_its_own(monkeypatch, out, err):
@@ -370,6 +414,26 @@ def test_texts_that_cannot_be_read(monkeypatch, read, said):
     assert come == ([["fine"]] if b"fine" in read else [])
 
 
+@pytest.mark.parametrize(("given", "read", "said"), [
+    (("-",), b"one\n\ntwo\n", "standard input, line 2: no text"), (("-",), b"one\n \r\n", "line 2: no text"),
+    (("one", ""), b"", "text 2 of those given is empty"), (("-", "a"), b"one\ntwo\n", ""), (("-",), b"a\nb", "")])
+def test_where_every_text_is_needed_none_may_be_empty(monkeypatch, given, read, said):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(read)))
+    with pytest.raises(InputError, match=said) if said else nullcontext():
+        assert len([text for some in write.texts(given) for text in some]) == len(read.split()) + len(given) - 1
+
+
+@pytest.mark.parametrize("words", [
+    ["vary", "?"], ["vary", "-", "?"], ["encode", "?"], ["complete", "? ___"], ["blend", "a", "?"],
+    ["interpolate", "a", "?"], ["analogy", "?", "b", "c"],
+    *(["sample", option, "?"] for option in ("--near", "--far", "--must", "--avoid"))], ids=" ".join)
+def test_an_argument_that_is_not_utf8_is_refused(words):
+    name, *rest = [word.replace("?", os.fsdecode(b"W\xfcrde")) for word in words]
+    done = textvae(name, "quickstart", *rest)
+    assert (done.code, done.out) == (1, "") and "Traceback" not in done.err
+    assert done.err.startswith(r"error: 'W\udcfcrde") and ": not UTF-8: byte 0xfc\nhint: convert it first" in done.err
+
+
 @pytest.mark.parametrize(("read", "texts"), [(b"one\ncaf\xe9\ntwo\n", ["one", "two"]), (b"caf\xe9\n", [])])
 def test_a_line_that_is_not_utf8_is_left_out(monkeypatch, capsys, read, texts):
     monkeypatch.setattr(write, "opened", lambda *args, few: SimpleNamespace(
@@ -392,6 +456,36 @@ def test_a_table_that_cannot_be_written_is_said_before_anything_is_opened(output
     Path("rows.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": "b2", "text": "b"}\n', encoding="utf-8")
     done = textvae("augment", "quickstart", "rows.jsonl", "--text", "text", "-o", output)
     assert done.code == 1 and said in done.err and "Traceback" not in done.err and not Path(output).exists()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--text", "body"], "the table has no column 'body'"), (["--text", "text", "--relabel"], "no label to give anew"),
+    (["--text", "text", "--label", "text"], "'text' cannot be both the texts and their labels")], ids=str)
+def test_a_table_that_cannot_be_augmented_is_said_before_anything_is_opened(words, said):
+    Path("rows.csv").write_text("text,mood\na,good\n", encoding="utf-8")
+    done = textvae("augment", "quickstart", "rows.csv", *words, "-o", "more.csv")
+    assert done.code == 1 and said in done.err and not Path("more.csv").exists()
+
+
+@pytest.mark.parametrize("words", [["vary", "--file", "post.md", "-o"], ["vary", "--file", "post.md", "--html"],
+                                   ["augment", "rows.csv", "--text", "text", "-o"]], ids=" ".join)
+def test_where_nothing_may_be_written_is_said_before_anything_is_opened(monkeypatch, words):
+    Path("post.md").write_text("The cat sat by the door.\n", encoding="utf-8")
+    Path("rows.csv").write_text("text\na\n", encoding="utf-8")
+    for folder in ("shut", "open"):
+        Path(folder).mkdir()
+    for path in ("shut/mine.csv", "open/other.csv"):
+        Path(path).touch()
+    Path("link.csv").symlink_to(Path("shut/new.csv").absolute())
+    barred = [Path(name).absolute() for name in ("shut", "open/other.csv")]
+    # chmod would not stop root
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode == os.W_OK and Path(path).absolute() in barred))
+    for path, said in (("shut/new.csv", "shut is read-only"), ("open/other.csv", "open/other.csv is read-only"),
+                       ("link.csv", "shut is read-only")):
+        done = textvae(words[0], "quickstart", *words[1:], path)
+        assert done.code == 1 and f"cannot write {path}: " in done.err and f"{said}\nhint: give another" in done.err
+    for path in ("shut/mine.csv", "open/new.csv"):
+        assert "textvae run quickstart" in textvae(words[0], "quickstart", *words[1:], path).err
 
 
 def test_too_little_memory_is_said(monkeypatch):

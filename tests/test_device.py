@@ -247,6 +247,13 @@ def test_a_backend_that_fails_to_start_is_heard():
     assert done.returncode == 1 and "ModuleNotFoundError" in done.stderr
 
 
+def test_a_backend_starts_where_standard_error_is_closed():
+    code = "from textvae import device\nwith device._hushed():\n    print('started')"
+    done = subprocess.run(["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code], capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stdout) == (0, "started\n")
+
+
 STARTED = r"""
 import gc, sys
 {first}

@@ -45,6 +45,8 @@ def test_gaps_that_make_no_sense_are_refused(writer):
             complete(writer, text, 2, seed=1)
     with pytest.raises(TextvaeError, match="in 0 ways"):
         complete(writer, "the ___ sat", 0, seed=1)
+    with pytest.raises(TextvaeError, match="judged takes several texts, and 'mood=good' is one"):
+        complete(writer, "the ___ sat", 1, seed=1, judged="mood=good")
 
 
 def test_word_pieces_are_not_glued_to_what_is_given():

@@ -16,7 +16,7 @@ from textvae.errors import InputError, TextvaeError
 from textvae.text.lexicon import Lexicon, negations, repeated
 from textvae.writing.conditions import Conditions
 from textvae.writing.model import FLUENCY, UNBOUND
-from textvae.writing.writer import CANDIDATES
+from textvae.writing.writer import CANDIDATES, Writer
 
 
 def test_variations_differ_from_the_source_and_from_each_other(writer):
@@ -95,6 +95,22 @@ def test_what_reads_well_without_z_comes_first_where_the_network_can_tell(writer
     monkeypatch.setattr(writer, "fluent", True)
     after = writer.vary(TEXTS[0], 20, seed=1, temperature=1.0, fluency=0.0)
     assert after[0] == before[-1] != before[0]
+
+
+def test_a_text_with_half_a_character_is_varied(writer):
+    assert len(writer.vary("the cat \ud83d sat on the mat", 2, seed=1, temperature=1.0)) == 2
+
+
+def test_the_least_strength_opens_a_word_and_keeps_the_latent(writer, monkeypatch):
+    seen, write = [], writer.write
+    monkeypatch.setattr(writer, "write", lambda code, options, rng, steering, template: (
+        seen.append((code, template)) or write(code, options, rng, steering, template)))
+    found = writer.vary(TEXTS[0], 4, seed=1, strength=0.0, temperature=1.0)
+    (code, template), *_ = seen
+    np.testing.assert_allclose(code, np.repeat(writer.encode([TEXTS[0]])[0], len(code), axis=0), atol=1e-6)
+    opened = (template == -1).sum(axis=1)
+    assert set(opened) <= {1, 2, writer.max_length + 1} and (opened <= 2).mean() == 0.75
+    assert found and all(own.text != TEXTS[0] for own in found)
 
 
 def test_no_sources_have_no_variations(writer):
@@ -285,10 +301,20 @@ def test_conditions_that_cannot_be_met_say_so(writer):
     ({"must": ("cold",), "avoid": ("Cold",)}, "have and avoid 'cold'"),
     ({"must": (" ",)}, "' ' is no word"),
     ({"avoid": ("/(/",)}, "is not a regular expression"),
-    ({"max_words": -1}, "cannot have -1 words")])
+    ({"max_words": -1}, "cannot have -1 words"),
+    *(({name: "war"}, f"{name} takes several texts, and 'war' is one")
+      for name in ("must", "avoid", "constraints", "near", "far", "judged"))])
 def test_conditions_that_make_no_sense_are_refused(given, message):
     with pytest.raises(TextvaeError, match=message):
         Conditions(**given)
+
+
+@pytest.mark.parametrize("ask", [
+    Writer.encode, Writer.features, lambda own, text: own.vary_many(text, 2, seed=1),
+    lambda own, text: own.blend(text, [2, 1], seed=1)], ids=["encode", "features", "vary_many", "blend"])
+def test_a_text_where_several_belong_is_not_taken_by_its_letters(writer, ask):
+    with pytest.raises(TextvaeError, match="texts takes several texts, and 'We are' is one"):
+        ask(writer, "We are")
 
 
 def test_variations_lie_in_the_region_that_is_asked_for(writer, monkeypatch):

@@ -272,7 +272,7 @@ class EvaluationConfig:
     samples: int = option(500, "texts drawn from the prior", least=2)
     variations: int = option(5, "variations per source text", least=2)
     sources: int = option(40, "test sequences that are varied", least=1)
-    strength: float = option(0.25, "how far variations go, from 0, the text itself, to 1, any text", least=0.0,
+    strength: float = option(0.25, "how far variations go, from 0, about a word of the text, to 1, any text", least=0.0,
                              most=1.0)
     temperature: float = option(0.6, "sampling temperature", least=0.0)
     shown: int = option(12, "rows per table of the report", least=1)

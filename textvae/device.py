@@ -205,6 +205,9 @@ def _hushed() -> Iterator[None]:
 
     TensorFlow's C++ code writes notes about its build and about drivers before its log level applies.
     """
+    if sys.stderr is None:  # closed when Python began, so that nobody reads it
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as notes:

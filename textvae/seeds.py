@@ -19,7 +19,7 @@ def child(seed: int, name: str) -> int:
         >>> child(1, "tokens") == child(2, "tokens")
         False
     """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogatepass")).digest()[:4], "big") >> 1
 
 
 def fraction(name: str) -> float:

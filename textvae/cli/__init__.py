@@ -6,6 +6,7 @@ import importlib
 import keyword
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -26,7 +27,7 @@ COMMANDS = {
 }
 INTERRUPTED = 130  # 128 + SIGINT, what shells report for Ctrl-C
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what shells report for a program whose reader went away
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO)
 
 
 class Commands(click.Group):
@@ -73,6 +74,9 @@ def main(args: list[str] | None = None) -> NoReturn:
     Args:
         args: The words after ``textvae``; those of the process when None.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it is closed; no file that is opened later may take its number
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a character gets its escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -111,7 +115,8 @@ def _run(args: list[str]) -> int:
         if error.errno not in DISK_ERRORS:
             raise
         where = f": {error.filename}" if error.filename else ""
-        _tell(f"{error.strerror}{where}", "mend the disk or the permissions; a run resumes where it stopped")
+        resumed = "; a run resumes where it stopped" if args[0] in ("run", "retrain", "watch") else ""
+        _tell(f"{error.strerror}{where}", f"mend the disk or the permissions{resumed}")
         return TextvaeError.exit_code
 
 

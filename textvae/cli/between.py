@@ -13,8 +13,8 @@ cool = click.option("--temperature", type=click.FloatRange(min=0.0), default=0.0
 
 @click.command()
 @options.pipeline
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", type=options.TEXT)
+@click.argument("b", type=options.TEXT)
 @click.option("--steps", type=click.IntRange(2, options.COUNT.max), default=7, show_default=True, metavar="N",
               help="Texts to write, both ends included.")
 @click.option("--spherical/--straight", default=None,
@@ -46,7 +46,7 @@ def interpolate(pipeline: str, a: str, b: str, steps: int, spherical: bool | Non
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", type=options.TEXT, nargs=-1, required=True)
 @click.option("--weights", metavar="W,W,...", default="",
               help="How much of each text, such as 2,1,1.  [default: as much of all]")
 @cool
@@ -79,9 +79,9 @@ def blend(pipeline: str, text: tuple[str, ...], weights: str, temperature: float
 
 @click.command()
 @options.pipeline
-@click.argument("a")
-@click.argument("b")
-@click.argument("c")
+@click.argument("a", type=options.TEXT)
+@click.argument("b", type=options.TEXT)
+@click.argument("c", type=options.TEXT)
 @cool
 @options.seed
 @options.of_run
@@ -107,7 +107,7 @@ def analogy(pipeline: str, a: str, b: str, c: str, temperature: float, seed: int
 
 @click.command()
 @options.pipeline
-@click.argument("text")
+@click.argument("text", type=options.TEXT)
 @click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="How many ways to fill it.")
 @options.judged

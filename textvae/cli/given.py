@@ -1,7 +1,8 @@
 """What commands that write texts are given: a run to open, texts, files."""
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,26 +47,31 @@ def writable(path: Path) -> None:
     """See that a file can be put there before there is something to put.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: There is no such folder, or nothing may be written there.
     """
     from textvae.errors import InputError
 
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.parent} for {path.name}", "make it first")
+    there = path.exists()
+    folder = path.resolve().parent if path.is_symlink() else path.parent  # of what it leads to
+    if not (there or folder.is_dir()):
+        raise InputError(f"there is no folder {folder} for {path.name}", "make it first")
+    if not os.access(path if there else folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {path if there else folder} is read-only", "give another file")
 
 
 def texts(given: tuple[str, ...], leave: Callable[[str], None] | None = None) -> Iterator[list[str]]:
-    """Yield the texts as given, with - replaced by the lines of standard input that hold more than white space.
+    """Yield the texts as given, with - replaced by the lines of standard input.
 
     Those come together that are there together: of standard input the lines that came while others were worked on, so
     that nobody who writes one line and waits for its answer waits for ever.
 
     Args:
         given: The texts.
-        leave: Is told why a line of standard input is left out; without it, such a line is an error.
+        leave: Is told why a text is left out that is empty, or a line of standard input that is not UTF-8; empty lines
+            are passed over. Without it every text and line is needed, and each of these is an error.
 
     Raises:
-        InputError: All of it is empty, or standard input is not UTF-8.
+        InputError: All of it is empty; or, without ``leave``, what is to be left out.
     """
     from textvae.errors import InputError
 
@@ -77,13 +83,28 @@ def texts(given: tuple[str, ...], leave: Callable[[str], None] | None = None) ->
         if leave:
             leave(why)
 
-    for dash, items in groupby(given, key="-".__eq__):
-        for some in _lines(left if leave else None) if dash else (list(items),):
-            if able := [text.strip() for text in some if text.strip()]:
+    for dash, items in groupby(enumerate(given, start=1), key=lambda item: item[1] == "-"):
+        for some in _lines(left if leave else None) if dash else [_arguments(items, leave)]:
+            if some:
                 none = False
-                yield able
+                yield some
     if none:
         raise InputError("there is no text: all that was given is empty", "give a text, or one per line with -")
+
+
+def _arguments(items: Iterable[tuple[int, str]], leave: Callable[[str], None] | None) -> list[str]:
+    from textvae.errors import InputError
+
+    able = []
+    for number, text in items:
+        if text.strip():
+            able.append(text.strip())
+            continue
+        why = f"text {number} of those given is empty"
+        if leave is None:
+            raise InputError(why, "leave it out")
+        leave(why)
+    return able
 
 
 def _lines(leave: Callable[[str], None] | None) -> Iterator[list[str]]:
@@ -94,15 +115,20 @@ def _lines(leave: Callable[[str], None] | None) -> Iterator[list[str]]:
     while some:
         some = stdin.read1(READ)
         *whole, begun = (begun + some).split(b"\n") if some else (begun, b"")
-        lines = []
+        lines: list[str] = []
         for line in whole:
             row += 1
             try:
-                lines.append(line.decode("utf-8-sig" if row == 1 else "utf-8"))
+                text = line.decode("utf-8-sig" if row == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:
                 why = f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}"
                 if leave is None:
                     yield lines
                     raise InputError(why, "convert it first, for example with iconv -f latin1 -t utf-8") from error
                 leave(why)
+                continue
+            if text:
+                lines.append(text)
+            elif leave is None and (some or line):  # behind the last line's end there is none
+                raise InputError(f"standard input, line {row}: no text, the line is empty", "take the line out")
         yield lines

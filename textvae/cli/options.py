@@ -25,6 +25,25 @@ class Age(click.ParamType):
         return float(match[1]) * UNITS[match[2]]
 
 
+class Text(click.ParamType):
+    """A text as it is; bytes that are no UTF-8, which Python reads as halves of characters, are refused."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a text with such a byte as a line of standard input would be."""
+        from textvae.errors import InputError
+
+        text = str(value)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"{text!r}: not UTF-8: byte {ord(text[error.start]) & 0xff:#x}",
+                             "convert it first, for example with iconv -f latin1 -t utf-8") from error
+        return text
+
+
+TEXT = Text()
 pipeline = click.argument("pipeline")
 corpus = click.option("--corpus", metavar="PATH", help="Read this corpus: short for --set corpus.path=PATH.")
 overrides = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
@@ -42,7 +61,7 @@ of_run = click.option("--run", "run", type=click.IntRange(min=1), metavar="N",
 seed = click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N",
                     help="Another seed gives other texts; the same one repeats them.")
 strength = click.option("--strength", type=click.FloatRange(min=0.0, max=1.0), metavar="S", default=0.25,
-                        show_default=True, help="How far to go: from 0, the text itself, to 1, any text.")
+                        show_default=True, help="How far to go: from 0, about a word of the text, to 1, any text.")
 # At 0.6 the words are likely ones, and still differ from draw to draw; the evaluation measures at the same.
 temperature = click.option("--temperature", type=click.FloatRange(min=0.0), metavar="T", default=0.6,
                            show_default=True, help="Below 1 more likely words, above 1 bolder ones.")
@@ -58,9 +77,9 @@ candidates = click.option("--candidates", type=CANDIDATES, default=16, show_defa
 constraint = click.option("--constraint", "constraints", metavar="NAME", multiple=True,
                           help="Only texts inside this constraint's region, and of the label that defines it, if "
                                "one does; may be repeated.")
-near = click.option("--near", metavar="TEXT", multiple=True,
+near = click.option("--near", type=TEXT, metavar="TEXT", multiple=True,
                     help="Only texts within --distance of this one in the latent space; may be repeated.")
-far = click.option("--far", metavar="TEXT", multiple=True,
+far = click.option("--far", type=TEXT, metavar="TEXT", multiple=True,
                    help="Only texts at least --distance from this one; may be repeated.")
 distance = click.option("--distance", type=click.FloatRange(min=0.0, min_open=True), metavar="D",
                         help="Of --near and --far, in the unit that vary prints.  [default: half of and all of the "
@@ -69,9 +88,9 @@ label = click.option("--label", metavar="LABEL", help="Write what has this label
 judged = click.option("--judged", metavar="LABEL", multiple=True,
                       help="Only texts that a classifier takes to have this label, key=value, of the corpus; may be "
                            "repeated.")
-must = click.option("--must", metavar="WORD", multiple=True,
+must = click.option("--must", type=TEXT, metavar="WORD", multiple=True,
                     help="Only texts with this word or phrase; may be repeated.")
-avoid = click.option("--avoid", metavar="WORD", multiple=True,
+avoid = click.option("--avoid", type=TEXT, metavar="WORD", multiple=True,
                      help="No text with this word or phrase, or with a match of /REGEX/; may be repeated.")
 max_words = click.option("--max-words", type=click.IntRange(min=1), metavar="N", help="Only texts of at most N words.")
 

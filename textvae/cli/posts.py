@@ -65,6 +65,7 @@ def vary_file(opened: Callable[[bool], "Writer"], file: Path, *, output: Path | 
     """
     from textvae.cli.bars import watcher
     from textvae.cli.given import FEW_SENTENCES, writable
+    from textvae.writing import files
     from textvae.writing.rewrite import rewrite, sentences
 
     for path in filter(None, (output, page)):
@@ -74,9 +75,9 @@ def vary_file(opened: Callable[[bool], "Writer"], file: Path, *, output: Path | 
     done = rewrite(opened(share * len(found) <= FEW_SENTENCES), post, share=share, markdown=markdown, headings=headings,
                    progress=watcher(), **asked)
     if output:
-        output.write_bytes(done.text.encode("utf-8"))
+        files.replace(output, done.text.encode("utf-8"))
     if page:
-        page.write_text(_page(done, file.name), encoding="utf-8")
+        files.replace(page, _page(done, file.name).encode("utf-8", "backslashreplace"))  # a name may be no UTF-8
     if lines:
         for sentence, own in done.varied.items():
             click.echo(as_json({"line": done.line(sentence), **asdict(own)}))

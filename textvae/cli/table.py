@@ -48,6 +48,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     from textvae.cli.given import opened, writable
     from textvae.writing import frames
     from textvae.writing.augment import augment as enlarge
+    from textvae.writing.augment import check
 
     writable(output)
     frames.ending(output)
@@ -55,6 +56,7 @@ def augment(pipeline: str, table: Path, text: str, label: str | None, columns: s
     frame, rejected = frames.read(table, names)
     for row in rejected:
         tell(f"left out: {row.source}: {row.reason}")
+    check(frame, text=text, label=label or "", relabel=relabel)
     frames.packed(frame, output)  # what its file cannot hold is said before there is something to lose
     writer = opened(pipeline, store, run, device, few=False)
     done = enlarge(writer, frame, text=text, label=label or "", n=count, relabel=relabel, seed=seed, strength=strength,

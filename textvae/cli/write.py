@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1)
+@click.argument("text", type=options.TEXT, nargs=-1)
 @click.option("-n", "count", type=options.COUNT, default=5, show_default=True, metavar="N",
               help="Variations per text.")
 @options.strength
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 @options.distance
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="POST",
               help="Vary sentences of this post, Markdown or plain text, where they stand.")
-@click.option("--share", type=click.FloatRange(min=0.0, max=1.0), default=0.3, show_default=True, metavar="S",
-              help="With --file: share of the sentences to vary.")
+@click.option("--share", type=click.FloatRange(min=0.0, max=1.0, min_open=True), default=0.3, show_default=True,
+              metavar="S", help="With --file: share of the sentences to vary, one at least.")
 @click.option("--headings", is_flag=True, help="With --file: headings too.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="With --file: where the post goes, instead of standard output.")
@@ -81,10 +81,14 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
 
     if bool(text) == bool(file):
         raise click.UsageError("give a TEXT or --file POST" + (", not both" if file else ""))
-    if not file and (output or page or diff or headings):
-        raise click.UsageError("--output, --html, --diff and --headings go with --file")
-    if file and click.get_current_context().get_parameter_source("count") is not ParameterSource.DEFAULT:
+    if not file and (output or page or diff or headings or _was_given("share")):
+        raise click.UsageError("--share, --output, --html, --diff and --headings go with --file")
+    if file and _was_given("count"):
         raise click.UsageError("-n goes with TEXT: a sentence of a post is varied once")
+    if diff and as_json:
+        raise click.UsageError("give --diff or --json, not both")
+    if page and page.resolve() in {path.resolve() for path in (file, output) if path}:
+        raise click.UsageError(f"--html {page} is where the post is, or goes: give the page a file of its own")
     asked: dict[str, Any] = {"seed": seed, "strength": strength, "temperature": temperature, "sampler": sampler,
                              "fluency": fluency, "candidates": candidates, "label": label,
                              "conditions": _conditions(**given)}
@@ -118,6 +122,10 @@ def vary(pipeline: str, text: tuple[str, ...], count: int, strength: float, temp
             advance(len(some), **{"a second": (done + left) / (time.monotonic() - start)})
     if left and not done:
         raise InputError(f"none of the {left:,} texts could be read", "see the lines above")
+
+
+def _was_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _together(given: tuple[str, ...], leave: Callable[[str], None]) -> Iterator[list[str]]:
@@ -202,7 +210,7 @@ def sample(pipeline: str, count: int, candidates: int, temperature: float, sampl
 
 @click.command()
 @options.pipeline
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", type=options.TEXT, nargs=-1, required=True)
 @options.of_run
 @options.device
 @options.store
@@ -211,7 +219,7 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """Print the latent vectors of texts.
 
     Prints the posterior means, separated by tabs, one text a line; --json adds the texts and the log-variances.
-    TEXT - reads standard input, one text a line.
+    TEXT - reads standard input, one text a line, none of them empty.
 
     \b
     Example:

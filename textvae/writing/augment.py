@@ -45,6 +45,26 @@ class Augmented:
         return int((self.frame[VARIED_FROM] != "").sum())
 
 
+def check(frame: "pd.DataFrame", *, text: str, label: str = "", relabel: bool = False) -> None:
+    """See that a table can be augmented, before there is a model; arguments as of ``augment``.
+
+    Raises:
+        InputError: The table is empty, lacks a column, or has one called ``varied_from`` already; texts and labels are
+            one column; ``relabel`` without ``label``.
+    """
+    for column in (text, *([label] if label else [])):
+        if column not in frame.columns:
+            raise InputError(f"the table has no column {column!r}", f"it has: {', '.join(map(str, frame.columns))}")
+    if text == label:
+        raise InputError(f"the column {text!r} cannot be both the texts and their labels", "name another")
+    if relabel and not label:
+        raise InputError("there is no label to give anew", "name the column with the labels")
+    if VARIED_FROM in frame.columns:
+        raise InputError(f"the table has a column {VARIED_FROM!r} already", "give the table as it was")
+    if not len(frame):
+        raise InputError("the table has no rows", "give it some")
+
+
 def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = "", n: int = 4, relabel: bool = False,
             seed: int, progress: Progress | None = None, **asked: Any) -> Augmented:
     """Vary every text of a table.
@@ -70,20 +90,11 @@ def augment(writer: Writer, frame: "pd.DataFrame", *, text: str, label: str = ""
             ``CANDIDATES``.
 
     Raises:
-        InputError: The table is empty, lacks a column, or has one called ``varied_from`` already; ``relabel`` without
-            ``label``.
+        InputError: As of ``check``.
     """
     import pandas as pd
 
-    for column in (text, *([label] if label else [])):
-        if column not in frame.columns:
-            raise InputError(f"the table has no column {column!r}", f"it has: {', '.join(map(str, frame.columns))}")
-    if relabel and not label:
-        raise InputError("there is no label to give anew", "name the column with the labels")
-    if VARIED_FROM in frame.columns:
-        raise InputError(f"the table has a column {VARIED_FROM!r} already", "give the table as it was")
-    if not len(frame):
-        raise InputError("the table has no rows", "give it some")
+    check(frame, text=text, label=label, relabel=relabel)
     read, left = _read(writer, list(map(frames.cell, frame[text])), text)
     labels = list(map(frames.cell, frame[label])) if label else [""] * len(frame)
     known = {row: labels[row] for row in read if labels[row]}

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,16 @@ from textvae.decoding import FREE, UNKNOWN, Steering
 from textvae.errors import TextvaeError
 from textvae.text.detokenise import detokenise
 from textvae.text.lexicon import whole
+
+
+def several(name: str, given: Sequence[str]) -> None:
+    """See that texts are no single one, whose letters would be taken for them.
+
+    Raises:
+        TextvaeError: They are.
+    """
+    if isinstance(given, str):
+        raise TextvaeError(f"{name} takes several texts, and {given[:40]!r} is one", "put it into a tuple or a list")
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,8 @@ class Conditions:
         judged: Labels of the corpus, ``key=value``, that a classifier of its training posts takes it to have.
 
     Raises:
-        TextvaeError: A word is empty or both wanted and avoided, an expression is none, or a number below 0.
+        TextvaeError: A word is empty or both wanted and avoided, an expression is none, a number is below 0, or a text
+            stands where a tuple of them should.
 
     Example:
         >>> Conditions(must=("cold",), avoid=("rude", r"/\\d/"), max_words=4).failed("It was not COLD for 3 days.")
@@ -45,6 +57,8 @@ class Conditions:
     judged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("must", "avoid", "constraints", "near", "far", "judged"):
+            several(name, getattr(self, name))
         if not 0 <= self.distance < math.inf:
             raise TextvaeError(f"there is no distance {self.distance:g}", "give a number above 0")
         if self.max_words < 0:

@@ -3,9 +3,7 @@
 import csv
 import io
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from textvae.errors import InputError
 from textvae.readers import jsonl, table
 from textvae.readers.decode import UndecodableError, decode
 from textvae.readers.files import JSON, TABLES
+from textvae.writing import files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,18 +36,20 @@ def read(path: Path, columns: tuple[str, ...] = ()) -> tuple["pd.DataFrame", lis
         The rows, and those that could not be read.
 
     Raises:
-        InputError: No such file or kind of file, one that does not hold what its ending says, or two columns of one
-            name.
+        InputError: No such file or kind of file, one that does not hold what its ending says, two columns of one name,
+            or names for what is no CSV.
     """
     import pandas as pd
 
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"no such file: {path}", "give the path of a table")
+    if suffix not in TABLES | JSON | PARQUET:
+        raise InputError(f"{path} is no table that can be read", "give .csv, .tsv, .jsonl or .parquet")
+    if columns and suffix not in TABLES:
+        raise InputError(f"{path} has names of columns", "only those of a CSV file can be given")
     if suffix in PARQUET:
         return _parquet(path), []
-    if suffix not in TABLES | JSON:
-        raise InputError(f"{path} is no table that can be read", "give .csv, .tsv, .jsonl or .parquet")
     try:
         text = decode(path.read_bytes())
     except UndecodableError as error:
@@ -109,18 +110,7 @@ def write(frame: "pd.DataFrame", path: Path, *, raw: bool = False, header: bool 
         InputError: As ``packed``, or it cannot be written.
     """
     contents, changed = packed(frame, path, raw=raw, header=header)
-    path = path.resolve()  # where a link leads, so that the link stays
-    aside = path.with_name(f".textvae.{os.getpid()}")
-    try:
-        aside.touch()
-        if path.exists():
-            shutil.copymode(path, aside)
-        aside.write_bytes(contents)
-        aside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    files.replace(path, contents)
     return changed
 
 

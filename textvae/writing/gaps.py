@@ -9,6 +9,7 @@ import numpy as np
 from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.writing import moves
+from textvae.writing.conditions import several
 from textvae.writing.found import Found, Variation
 from textvae.writing.writer import AGAIN, CANDIDATES, TEMPERATURE, Writer
 
@@ -39,6 +40,7 @@ def complete(writer: Writer, text: str, n: int = 5, *, seed: int, temperature: f
     Raises:
         InputError: The text has no gap, nothing but gaps, or is longer than the model was trained on.
     """
+    several("judged", judged)
     if n < 1:
         raise TextvaeError(f"cannot fill a text in {n} ways", "give -n a number from 1")
     parts = GAP.split(text.strip())

@@ -12,6 +12,7 @@ from textvae.errors import InputError, TextvaeError
 from textvae.seeds import child
 from textvae.text import tokenizer as tokenizers
 from textvae.text.pairs import Pairs
+from textvae.writing.conditions import several
 
 # Share of what reads well without z in each choice, where the network can tell: of texts that are to say what their z
 # says, and of others where its training did not find out how much they need.
@@ -63,6 +64,7 @@ class Model:
 
         Raises:
             InputError: A text is empty, or longer than the model was trained on.
+            TextvaeError: It is one text and no list of them.
         """
         q = self.posterior(self.ids(texts))
         return q["mean"], q["log_var"]
@@ -91,6 +93,7 @@ class Model:
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids of texts, int32 [tokens] each; raises as ``encode`` does."""
+        several("texts", texts)
         sequences = [np.array(ids, np.int32) for ids in self.tokenizer.encode_many([text.strip() for text in texts])]
         for text, sequence in zip(texts, sequences, strict=True):
             if not len(sequence):
@@ -111,6 +114,7 @@ class Model:
         Returns:
             float32 [texts, latent + embedding].
         """
+        several("texts", texts)
         if not texts:
             return np.zeros((0, self.latent + self._vectors.shape[1]), np.float32)
         sequences = [np.array(ids[:self.max_length], np.int32)
@@ -320,6 +324,7 @@ class Model:
             weights: One for each, of which at least one is above 0 and none below; all the same where empty.
             temperature: 0 is greedy.
         """
+        several("texts", texts)
         weights = list(weights) or [1.0] * len(texts)
         able = all(0 <= weight < np.inf for weight in weights) and sum(weights) > 0
         if len(texts) < 2 or len(weights) != len(texts) or not able:

@@ -108,7 +108,8 @@ class Writer(Model):
             texts: The sources.
             n: Variations of each; fewer come back where the model can't find as many.
             seed: The same seed writes the same of a text, whatever other texts are given with it.
-            strength: How far to go: 0 reconstructs, at 0.5 latents are drawn from the posterior, at 1 from the prior.
+            strength: How far to go: at 0 latents are the posterior's mean and one word is open, at 0.5 they are drawn
+                from the posterior, at 1 from the prior.
             temperature: Of the sampler; 0 is greedy.
             sampler: greedy, temperature, top_k, nucleus or beam.
             fluency: What reads well whatever z says has this share in each choice of a token, see ``sampling``.
