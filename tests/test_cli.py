@@ -129,6 +129,24 @@ def test_corpus_and_seed_reach_the_settings():
     assert keys[1] == keys[2] and len(set(keys)) == 3
 
 
+@pytest.mark.parametrize("args", [("vary", "quickstart", "A text."), ("show", "quickstart"), ("verify", "quickstart"),
+                                  ("status",)])
+def test_what_a_message_says_to_type_can_be_pasted(args):
+    done = textvae(*args, "--store", "st ore")
+    assert f"{done.out}{done.err}".endswith(": textvae run quickstart --store 'st ore'\n")
+
+
+def test_the_next_step_after_a_run_can_be_pasted(fakes, posts):
+    Path("blog.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    done = textvae("run", "blog.toml", "--until", "tokens", "--store", "st ore")
+    assert done.out.endswith("; next: textvae run 'st ore/blog'\n")
+    done = textvae("run", "blog.toml", "--store", "st ore")
+    assert done.out.endswith("; next: textvae vary 'st ore/blog' \"a sentence of your own\" -n 5\n")
+    assert textvae("promote", "blog", "2", "--store", "st ore").code == 0
+    textvae("run", "blog.toml", "--store", "st ore", "--set", "latents.batch_size=5")
+    assert textvae("rollback", "blog", "--store", "st ore").out.endswith("textvae promote blog 3 --store 'st ore'\n")
+
+
 def test_status_of_an_empty_store():
     assert textvae("status").out == "no pipeline was run in models yet; start with: textvae run quickstart\n"
     assert textvae("status", "--json").out == ""

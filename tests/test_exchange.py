@@ -454,6 +454,13 @@ def test_the_commands(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (told,) = textvae("import", "data.zip", "--json").json
     assert (told["run"], told["new"], told["current"], told["origin"]["left_out"]) == (2, True, False, [])
     assert "it came without its data" in textvae("evaluate", "blog", "--run", "1").err
+    assert "it came without its data" in textvae("show", "blog", "latents", "--run", "1").err
+    with pytest.raises(StoreError, match="it came without its data"):
+        runs.load(Store(Path("models"), "blog"), "latents", 1)
+    assert textvae("import", "run.zip", "--store", "my models").out.endswith(
+        "next: textvae vary 'my models/blog' \"a sentence of your own\"\n")
+    assert textvae("status", "my models/blog").out.splitlines()[0].endswith(
+        f"textvae run 'my models/blog' --corpus PATH --store '{tmp_path}/my models'")
     assert textvae("sample", "blog", "-n", "1").code == 0
 
 

@@ -126,7 +126,7 @@ def verify(store: Store) -> list[Problem]:
         StoreError: There is nothing to check.
     """
     if not store.folder.is_dir():
-        raise StoreError(f"there is no {store.folder}", f"make it with: textvae run {store.pipeline}")
+        raise StoreError(f"there is no {store.folder}", f"make it with: {store.command('run')}")
     problems = store.verify()
     for number in runs.numbers(store):
         path = store.folder / runs.file_of(number)

@@ -64,7 +64,7 @@ def rollback(pipeline: str, store: Path, as_json: bool) -> None:
     for number in done.passed:
         tell(f"passed over run {number}: some of its artefacts are gone")
     say(f"{folder.pipeline} reads run {done.now} again, before it was {done.before}; "
-        f"to undo: textvae promote {pipeline} {done.before}")
+        f"to undo: {folder.command('promote', str(done.before))}")
 
 
 @click.command()

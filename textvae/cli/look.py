@@ -46,7 +46,7 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     if stage is None:
         _show_run(chosen, as_json)
         return
-    key = _key(chosen, stage)
+    key = _key(folder, chosen, stage)
     if only_path:
         say(str(folder.path(stage, key)))
     elif as_json:
@@ -136,13 +136,13 @@ def _when(run: "Run") -> str:
     return run.started[:16].replace("T", " ")
 
 
-def _key(run: "Run", stage: str) -> str:
-    from textvae import planning
+def _key(store: "Store", run: "Run", stage: str) -> str:
+    from textvae import planning, runs
     from textvae.errors import StoreError
 
     if planning.stage(stage).name not in run.stages:
         raise StoreError(f"run {run.number} of {run.pipeline} has no {stage}: it has {', '.join(run.stages)}",
-                         f"make it with: textvae run {run.pipeline}")
+                         runs.remedy(store, run, stage))
     key: str = run.stages[stage]["key"]
     return key
 

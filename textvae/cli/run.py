@@ -105,6 +105,8 @@ def _say_done_json(done: "Execution", store: "Store", more: dict[str, Any]) -> N
 
 
 def _say_done(done: "Execution", store: "Store") -> None:
+    import shlex
+
     from textvae import runs
     from textvae.cli.console import duration, say, say_table
     from textvae.cli.highlights import highlights
@@ -126,8 +128,9 @@ def _say_done(done: "Execution", store: "Store") -> None:
         say(f"report: {report}")
     if done.result.ran:
         # The folder remembers the settings of this run, so that nobody has to type --corpus and --set again.
-        step = (f'vary {store.folder} "a sentence of your own" -n 5' if runs.GENERATES in done.run.stages
-                else f"run {store.folder}")
+        folder = shlex.quote(str(store.folder))
+        step = (f'vary {folder} "a sentence of your own" -n 5' if runs.GENERATES in done.run.stages
+                else f"run {folder}")
         say(f"run {done.run.number}, {duration(done.result.seconds)}; next: textvae {step}")
 
 

@@ -61,7 +61,7 @@ def _all(store: Path, as_json: bool) -> list[str]:
         for one in told:
             say_json(one)
     elif not rows:
-        say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
+        say(f"no pipeline was run in {store} yet; start with: {Store(store, 'quickstart').command('run')}")
     else:
         say_table(("pipeline", "current run", "runs", "artefacts", "MB", ""), rows)
     return broken
@@ -92,7 +92,8 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
         say_table(("stage", "state", "key", "why"),
                   [(item.stage, item.state, item.key, item.reason) for item in planned])
     else:
-        say(f"no corpus is set, so that nothing would run; to train on one: textvae run {pipeline} --corpus PATH")
+        say("no corpus is set, so that nothing would run; to train on one: "
+            + folder.command("run", "--corpus PATH", named=pipeline))
     counted = upkeep.status(folder)
     say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
         f"{counted.bytes / 1e6:.1f} MB")
