@@ -212,6 +212,15 @@ def test_status_says_how_it_went_and_ends_with_one_where_something_is_wrong(site
     assert failed.code == 1 and "PROBLEM: the last retraining failed" in failed.out and "gone" in failed.out
 
 
+def test_status_of_all_pipelines_agrees_with_that_of_each(site: Path):
+    assert textvae("status").code == 0
+    stale = textvae("status", "--stale-after", "0m", "--json")
+    assert stale.code == 1 and "ago, more than" in stale.json[0]["problems"][0]
+    textvae("retrain", "blog.toml", "--corpus", "gone")
+    failed = textvae("status")
+    assert failed.code == 1 and "PROBLEM: the last retraining failed: no such file or folder: gone" in failed.out
+
+
 def test_watch_looks_again_and_goes_on_after_errors(site: Path):
     posts = (site / "posts").rename(site / "away")
     command = [sys.executable, "-m", "textvae", "watch", "blog.toml", "--every", "0.01m"]
