@@ -152,6 +152,19 @@ def test_status_of_an_empty_store():
     assert textvae("status", "--json").out == ""
 
 
+def test_status_shows_a_pipeline_whose_first_run_was_stopped(fakes, posts):
+    Path("blog.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    fakes.halts["tokens"] = KeyboardInterrupt()
+    assert textvae("run", "blog.toml").code == 130
+    done = textvae("status")
+    assert done.code == 0 and done.out.splitlines()[1].split()[:4] == ["blog", "-", "0", "1"]
+
+
+def test_status_counts_the_runs_that_are_left(three):
+    assert textvae("prune", "blog", "--keep", "1").code == 0
+    assert "blog: current run 3, 1 run in all, 11 artefacts, " in textvae("status", "blog").out
+
+
 def test_status_shows_the_others_beside_one_that_is_broken(three):
     whole = str(three.root)
     shutil.copytree(three.folder, three.root / "other")

@@ -41,14 +41,16 @@ def _all(store: Path, stale_after: float | None, as_json: bool) -> list[str]:
     """Say how each pipeline is; what is wrong with them comes back."""
     from dataclasses import asdict
 
-    from textvae import retraining, upkeep
+    from textvae import catalogue, retraining, upkeep
     from textvae.cli.console import number, say, say_json, say_table
     from textvae.errors import StoreError
     from textvae.scheduling import schedulers
     from textvae.store import Store
 
     rows, told, wrong = [], [], []
-    for name in sorted(path.parent.name for path in store.glob("*/runs/")):
+    # A pipeline whose first run was stopped has settings and no run yet.
+    for name in sorted({path.parent.name for pattern in ("*/runs/", f"*/{catalogue.LAST}")
+                        for path in store.glob(pattern)}):
         folder = Store(store, name)
         try:
             item, last = upkeep.status(folder), retraining.last(folder)
@@ -100,8 +102,8 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
         say("no corpus is set, so that nothing would run; to train on one: "
             + folder.command("run", "--corpus PATH", named=pipeline))
     counted = upkeep.status(folder)
-    say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
-        f"{counted.bytes / 1e6:.1f} MB")
+    say(f"{folder.folder}: current run {number(counted.current)}, {counted.runs} run{'s' * (counted.runs != 1)} in "
+        f"all, {counted.artefacts} artefacts, {counted.bytes / 1e6:.1f} MB")
     _say_retraining(last, scheduled, problems)
     return problems
 
