@@ -183,6 +183,14 @@ def test_a_machine_without_schedulers(machine, more, said):
     assert textvae("schedule", "remove", "blog").code == 1
 
 
+def test_a_crontab_that_may_not_be_run_is_none(machine):
+    machine.has("crontab")
+    (machine.bin / "crontab").chmod(0o644)
+    assert schedulers.installed(Store(Path("models"), "blog")) == []
+    done = textvae("schedule", "install", "blog", "--with", "cron")
+    assert done.code == 1 and "error: crontab cannot be run: Permission denied\nhint: textvae schedule" in done.err
+
+
 def test_without_its_user_manager_systemd_is_passed_over(machine):
     machine.has("systemctl", "crontab")
     (machine.home / "refuse").write_text("show", encoding="utf-8")
