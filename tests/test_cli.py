@@ -78,6 +78,8 @@ def test_version():
     (("sample", "quickstart", "--candidates", "99999999999"), "Error: Invalid value for '--candidates'"),
     (("interpolate", "quickstart", "a", "b", "--steps", "99999999999"), "Error: Invalid value for '--steps'"),
     (("show", "quickstart", "--path"), "Error: --path needs a STAGE"),
+    *((("show", "quickstart", "--toml", *more), "Error: --toml prints a file as it is")
+      for more in (("--json",), ("tokens",), ("--run", "1"), ("--path",))),
     (("prune", "quickstart"), "Error: Missing option '--keep'."),
     (("schedule", "print", "quickstart"), "Error: Missing option '--with'."),
     (("schedule", "install", "quickstart", "weekly"), "unexpected argument 'weekly': options of retrain stand behind"),
@@ -158,6 +160,12 @@ def test_status_shows_a_pipeline_whose_first_run_was_stopped(fakes, posts):
     assert textvae("run", "blog.toml").code == 130
     done = textvae("status")
     assert done.code == 0 and done.out.splitlines()[1].split()[:4] == ["blog", "-", "0", "1"]
+
+
+def test_the_folder_of_a_stage_is_printed(three):
+    folder = textvae("show", "blog", "tokens", "--path").out.strip()
+    assert Path(folder, "manifest.json").is_file()
+    assert textvae("show", "blog", "tokens", "--path", "--json").json == [{"path": folder}]
 
 
 def test_status_counts_the_runs_that_are_left(three):

@@ -37,6 +37,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     from textvae.cli.console import say, say_json
 
     if only_toml:
+        if stage is not None or run is not None or only_path or as_json:
+            raise click.UsageError("--toml prints a file as it is: neither STAGE nor another option goes with it")
         _toml(pipeline)
         return
     if only_path and stage is None:
@@ -47,7 +49,9 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
         _show_run(chosen, as_json)
         return
     key = _key(folder, chosen, stage)
-    if only_path:
+    if only_path and as_json:
+        say_json({"path": str(folder.path(stage, key))})
+    elif only_path:
         say(str(folder.path(stage, key)))
     elif as_json:
         say_json(folder.manifest(stage, key))
