@@ -79,8 +79,8 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
 def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
     """Throw away all but the newest runs, the current and the pinned ones, and what only those thrown away need.
 
-    A run that somebody is reading stays as well. Artefacts newer than the newest run stay, since they belong to a run
-    that is not finished, and so do checkpoints until nobody has touched them for ``GIVEN_UP``.
+    A run that somebody is reading stays as well. What no run has recorded, artefacts and checkpoints, stays where it is
+    newer than the newest run or than ``GIVEN_UP``: it belongs to a run that was stopped, which may yet go on.
 
     Args:
         store: Where.
@@ -104,9 +104,9 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
         needed = {artefact for run in known if run.number not in gone for artefact in run.artefacts}
         recorded = {artefact for run in known for artefact in run.artefacts}
         newest = known[-1].started if known else ""
-        goes = [artefact for artefact in store.artefacts() if artefact not in needed
-                and (artefact in recorded or _made(store, *artefact) < newest)]
         until = min(newest, (datetime.now(UTC) - GIVEN_UP).isoformat(timespec="microseconds"))
+        goes = [artefact for artefact in store.artefacts() if artefact not in needed
+                and (artefact in recorded or _made(store, *artefact) < until)]
         stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < until]
         pruned = Pruned(tuple(gone), tuple(goes), tuple(path.name for path in stale),
                         sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)),

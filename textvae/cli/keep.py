@@ -154,7 +154,8 @@ def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> Non
 def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -> None:
     """Delete old runs and what only they need.
 
-    A run that is just being read stays, and so does what a run that was stopped left for the next one.
+    A run that is just being read stays, and so does what a run that was stopped left for the next one, until it is 14
+    days old.
 
     \b
     Example:
