@@ -105,6 +105,11 @@ def test_wrong_usage_exits_with_2(args, said):
     (("runs", "nothing"), "there is no pipeline 'nothing'"),
     (("verify", "quickstart"), "textvae run quickstart"),
     (("promote", "quickstart", "1"), "has no run 1"),
+    *((words, "there is no typo/quickstart\nhint: make it with: textvae run quickstart --store typo")
+      for words in (("runs", "quickstart", "--store", "typo"), ("verify", "quickstart", "--store", "typo"),
+                    ("pin", "quickstart", "1", "--store", "typo"), ("unpin", "quickstart", "1", "--store", "typo"),
+                    ("prune", "quickstart", "--keep", "1", "--store", "typo"))),
+    (("rollback", "quickstart", "--store", "typo"), "typo/quickstart has no finished run"),
     (("show", "nothing", "--toml"), "recipes: "),
     (("schedule", "install", "quickstrat"), "did you mean quickstart?"),
     (("schedule", "install", "quickstart", "--every", "Sunday"), "'Sunday' is no schedule"),
@@ -115,6 +120,7 @@ def test_a_wrong_state_or_input_is_one_message_and_a_hint(args, said):
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: ") and said in done.err and "Traceback" not in done.err
     assert not list(Path.cwd().rglob("*.json")), "a refused command must leave nothing behind"
+    assert args[0] == "run" or not list(Path.cwd().iterdir())
 
 
 def test_a_dry_run_runs_nothing():

@@ -250,6 +250,8 @@ def test_watch_goes_on_whatever_happens(site: Path, monkeypatch: pytest.MonkeyPa
 def test_watch_refuses_at_once_what_retrain_would_refuse(site: Path):
     assert textvae("watch", "blog.toml", "--", "--if-new-pots", "5").code == 2
     assert textvae("watch", "blog.toml", "--", "--store", "other").code == 2
+    gone = textvae("watch", "blgo")
+    assert gone.code == 1 and "there is no pipeline 'blgo'" in gone.err
 
 
 @pytest.mark.parametrize("age", ["7", "d", "-1d", "7 days", "1y"])

@@ -338,6 +338,7 @@ def promote(store: Store, number: int) -> Run:
         StoreError: There is no such run, it cannot generate, or one of its artefacts is gone.
         LockedError: Another process is writing.
     """
+    read(store, number)  # before the lock, which makes the folder
     with store.lock():
         run = read(store, number)
         if GENERATES not in run.stages:
@@ -357,6 +358,7 @@ def rollback(store: Store) -> Rollback:
         StoreError: No run is current, it replaced none, or nothing before it is whole.
         LockedError: Another process is writing.
     """
+    choose(store)  # before the lock, which makes the folder
     with store.lock():
         now, passed = choose(store), list[int]()
         earlier, left = line(store, now), f"run {now.number} of {store.pipeline} replaced no other"

@@ -44,6 +44,16 @@ class Status:
     bytes: int
 
 
+def there(store: Store) -> None:
+    """See that a pipeline's folder is there, which no command for looking or tidying makes.
+
+    Raises:
+        StoreError: It is not.
+    """
+    if not store.folder.is_dir():
+        raise StoreError(f"there is no {store.folder}", f"make it with: {store.command('run')}")
+
+
 def pinned(store: Store) -> frozenset[int]:
     """The runs that are never thrown away.
 
@@ -60,9 +70,10 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
         Whether that changed anything.
 
     Raises:
-        StoreError: There is no such run, or it is incomplete already.
+        StoreError: There is no such pipeline or run, or it is incomplete already.
         LockedError: Another process is writing.
     """
+    there(store)
     with store.lock():
         before = pinned(store)
         if on and (gone := runs.lost(store, runs.read(store, number))):
@@ -89,11 +100,13 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
 
     Raises:
         ConfigError: keep is less than 1.
-        StoreError: A run record is damaged, so that nobody can say what it needs; nothing is removed then.
+        StoreError: There is no such pipeline, or a run record is damaged, so that nobody can say what it needs; nothing
+            is removed then.
         LockedError: Another process is writing.
     """
     if keep < 1:
         raise ConfigError(f"--keep must be at least 1, not {keep}")
+    there(store)
     with store.lock():
         known, promoted, pins = runs.records(store), runs.current(store), pinned(store)
         stay = pins | {run.number for run in (*known[-keep:], promoted) if run}
@@ -125,8 +138,7 @@ def verify(store: Store) -> list[Problem]:
     Raises:
         StoreError: There is nothing to check.
     """
-    if not store.folder.is_dir():
-        raise StoreError(f"there is no {store.folder}", f"make it with: {store.command('run')}")
+    there(store)
     problems = store.verify()
     for number in runs.numbers(store):
         path = store.folder / runs.file_of(number)

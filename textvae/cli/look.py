@@ -81,6 +81,7 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
     from textvae.cli.highlights import highlights
 
     folder = catalogue.locate(pipeline, store)
+    upkeep.there(folder)
     promoted, pins = recorded.current(folder), upkeep.pinned(folder)
     rows = []
     for run in recorded.records(folder):

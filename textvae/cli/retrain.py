@@ -101,9 +101,11 @@ def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path, as_j
     """
     import time
 
+    from textvae import catalogue
     from textvae.cli.console import tell
 
     retrain_options(pipeline, given)
+    catalogue.find(pipeline, store)  # a name that is none will be none the next time
     words = [pipeline, "--store", str(store), *(["--json"] if as_json else []), *given]
     while True:
         try:
