@@ -104,6 +104,12 @@ def test_a_run_comes_back_and_writes_the_same(home: Store, whole: Path, tmp_path
     assert here.lexicon.counts == there.lexicon.counts
 
 
+def test_a_name_alone_is_no_folder_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=r"there is no folder blog \(give the pipeline's folder .*as models/blog"):
+        package.open("blog")
+
+
 def test_without_the_data_no_sentence_and_no_path_leaves(whole: Path):
     for name, content in entries(whole).items():
         assert SECRET.encode() not in content and b"/home/me" not in content, name
