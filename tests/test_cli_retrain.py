@@ -79,6 +79,34 @@ def test_each_result_has_its_code(site: Path, judge: Judge):
     assert "posts: 1 new; going on from run 2" in log()
 
 
+def test_a_recipe_that_was_run_before_keeps_the_settings_of_its_last_run(fakes: Fakes, tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    folder_of_posts(tmp_path / "po sts", one="The first post.", two="The second.")
+    words = ("--store", "st ore")
+    assert textvae("run", "blog", "--corpus", "po sts", *words).code == 0
+    again = textvae("retrain", "blog", *words)
+    assert (again.code, again.out, again.err) == (10, "blog: nothing changed: run 1 is up to date\n", "")
+    assert textvae("run", "blog", "--corpus", "po sts", "--set", "latents.batch_size=7", *words).code == 0
+    again = textvae("retrain", "blog", *words)
+    assert (again.code, again.out) == (10, "blog: nothing changed: run 2 is up to date\n")
+    assert again.err == ("the settings are those of the last run, and not the recipe's; to train with these: "
+                         "textvae run blog --store 'st ore'\n")
+    recipe = textvae("run", "blog", *words)
+    assert recipe.code == 1 and recipe.err.startswith("error: no such file or folder: posts\n")
+    assert recipe.err.endswith("; the last run read po sts, and so does: textvae run 'st ore/blog'\n")
+
+
+def test_a_file_with_a_corpus_that_is_gone_is_told_what_the_last_run_read(site: Path):
+    assert textvae("run", "blog.toml", "--set", "latents.batch_size=7").code == 0
+    (site / "posts").rename(site / "po sts")
+    assert "the last run" not in textvae("retrain", "blog.toml").err, "it read the same"
+    assert textvae("run", "blog.toml", "--corpus", "po sts").code == 0
+    done = textvae("retrain", "blog.toml")
+    assert done.code == 1 and "; the last run read po sts, and so does: textvae retrain models/blog\n" in done.err
+    assert textvae("retrain", "models/blog").code == 10
+
+
 def test_quiet_codes_are_zero_unless_something_failed(site: Path, judge: Judge):
     assert textvae("retrain", "blog.toml", "--quiet-codes").code == 0
     judge.passes = False

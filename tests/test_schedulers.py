@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from commands import textvae
 
+from textvae import catalogue
+from textvae.config import parse
 from textvae.scheduling import schedulers
 from textvae.store import Store
 
@@ -222,6 +224,20 @@ def test_options_that_retrain_lacks_are_refused_now(machine):
     done = textvae("schedule", "install", "blog", "--", "--if-new-pots", "5")
     assert done.code == 2 and "--if-new-pots" in done.err
     assert machine.files() == []
+
+
+def test_a_corpus_that_is_not_there_is_refused_where_the_last_run_read_another(machine):
+    machine.has("crontab")
+    Path("mine.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    catalogue.remember(parse({"name": "mine", "corpus": {"path": "po sts"}}), Store(Path("models"), "mine"))
+    done = textvae("schedule", "install", "mine.toml")
+    assert done.code == 1 and not machine.tab.exists() and "error: no such file or folder: posts\nhint: " in done.err
+    assert done.err.endswith("; the last run read po sts, and so does: textvae schedule install models/mine\n")
+    Path("posts").mkdir()
+    Path("posts/one.txt").write_text("A post.", encoding="utf-8")
+    assert textvae("schedule", "install", "mine.toml").code == 0
+    Path("posts").rename("other")
+    assert textvae("schedule", "install", "mine.toml", "--", "--corpus", "other").code == 0
 
 
 def test_the_line_in_the_crontab_reaches_the_command_line(machine):
