@@ -138,7 +138,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
             network.penalty_weights.assign([_penalty_weight(own.config, epoch, ramp) for own in constraints])
 
     watched = [np.array(tokens.sequence(row)) for row in rows["validation"][:WATCHED]]
-
+    least = min(COLLAPSED, float(np.log(max(len(watched), 1))) / 2)  # few texts cannot say much, whatever z does
     collapsed: list[bool] = []
 
     def after_epoch(epoch: int) -> dict[str, float]:
@@ -147,7 +147,7 @@ def run(config: SequenceVAEConfig, tokens: Tokens, word_vectors: WordVectors | N
         q = nn.batching.encode(read, watched, 256, None if label is None else label[rows["validation"][:WATCHED]])
         mi = float(information(network, q, seed=child(seed, "mi")).mean())
         active = int((q["mean"].var(axis=0) > metrics.ACTIVE).sum())
-        collapsed.append(epoch >= ramp and beta > 0 and mi < COLLAPSED)
+        collapsed.append(epoch >= ramp and beta > 0 and mi < least)
         if collapsed[-2:] in ([True], [False, True]):
             progress.say(f"{name}: collapsing after epoch {epoch + 1}: z says {mi:.2f} nats about a text (MI), "
                          f"and {active} of {network.latent} dimensions are in use. {_remedy(config)}")
