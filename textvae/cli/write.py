@@ -219,7 +219,8 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """Print the latent vectors of texts.
 
     Prints the posterior means, separated by tabs, one text a line; --json adds the texts and the log-variances.
-    TEXT - reads standard input, one text a line, none of them empty.
+    TEXT - reads standard input, one text a line. An empty line is an error, since rows would no longer match lines, but
+    with --json, where each row has its text: there it is passed over.
 
     \b
     Example:
@@ -228,8 +229,11 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
     """
     from textvae.cli.console import say_json
 
+    def leave(why: str) -> None:
+        tell(f"left out: {why}")
+
     writer = opened(pipeline, store, run, device, few="-" not in text)
-    sources = [source for some in texts(text) for source in some]
+    sources = [source for some in texts(text, leave if as_json else None) for source in some]
     means, log_vars = writer.encode(sources)
     for source, mean, log_var in zip(sources, means, log_vars, strict=True):
         if as_json:
