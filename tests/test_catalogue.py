@@ -57,8 +57,17 @@ def test_a_recipe_goes_before_a_stored_pipeline_for_running_and_after_it_for_rea
     catalogue.remember(parse({"name": "verse", "seed": 5}), Store(Path("models"), "verse"))
     assert catalogue.find("verse", Path("models"))[0].seed == 1
     assert catalogue.find("models/verse", Path("models"))[0].seed == 5
+    assert catalogue.find("verse", Path("models"), again=True)[0].seed == 1, "its file is edited"
     (here / "pipelines" / "verse.toml").write_text("broken =")
     assert catalogue.locate("verse", Path("models")).pipeline == "verse", "reading does not need the recipe"
+
+
+def test_a_recipe_of_textvae_has_the_settings_of_its_last_run_for_retraining(here: Path):
+    assert catalogue.find("quickstart", Path("models"), again=True)[0].corpus.path == "sample:lee"
+    catalogue.remember(parse({"name": "quickstart", "corpus": {"path": "notes"}}), Store(Path("models"), "quickstart"))
+    assert catalogue.find("quickstart", Path("models"))[0].corpus.path == "sample:lee"
+    config, store = catalogue.find("quickstart", Path("models"), ("seed=4",), again=True)
+    assert (config.corpus.path, config.seed, store.folder) == ("notes", 4, Path("models/quickstart"))
 
 
 def test_an_unknown_name_suggests_the_close_ones(here: Path):

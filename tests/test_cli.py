@@ -78,6 +78,8 @@ def test_version():
     (("sample", "quickstart", "--candidates", "99999999999"), "Error: Invalid value for '--candidates'"),
     (("interpolate", "quickstart", "a", "b", "--steps", "99999999999"), "Error: Invalid value for '--steps'"),
     (("show", "quickstart", "--path"), "Error: --path needs a STAGE"),
+    *((("show", "quickstart", "--toml", *more), "Error: --toml prints a file as it is")
+      for more in (("--json",), ("tokens",), ("--run", "1"), ("--path",))),
     (("prune", "quickstart"), "Error: Missing option '--keep'."),
     (("schedule", "print", "quickstart"), "Error: Missing option '--with'."),
     (("schedule", "install", "quickstart", "weekly"), "unexpected argument 'weekly': options of retrain stand behind"),
@@ -103,6 +105,11 @@ def test_wrong_usage_exits_with_2(args, said):
     (("runs", "nothing"), "there is no pipeline 'nothing'"),
     (("verify", "quickstart"), "textvae run quickstart"),
     (("promote", "quickstart", "1"), "has no run 1"),
+    *((words, "there is no typo/quickstart\nhint: make it with: textvae run quickstart --store typo")
+      for words in (("runs", "quickstart", "--store", "typo"), ("verify", "quickstart", "--store", "typo"),
+                    ("pin", "quickstart", "1", "--store", "typo"), ("unpin", "quickstart", "1", "--store", "typo"),
+                    ("prune", "quickstart", "--keep", "1", "--store", "typo"))),
+    (("rollback", "quickstart", "--store", "typo"), "typo/quickstart has no finished run"),
     (("show", "nothing", "--toml"), "recipes: "),
     (("schedule", "install", "quickstrat"), "did you mean quickstart?"),
     (("schedule", "install", "quickstart", "--every", "Sunday"), "'Sunday' is no schedule"),
@@ -113,6 +120,7 @@ def test_a_wrong_state_or_input_is_one_message_and_a_hint(args, said):
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: ") and said in done.err and "Traceback" not in done.err
     assert not list(Path.cwd().rglob("*.json")), "a refused command must leave nothing behind"
+    assert args[0] == "run" or not list(Path.cwd().iterdir())
 
 
 def test_a_dry_run_runs_nothing():
@@ -129,9 +137,46 @@ def test_corpus_and_seed_reach_the_settings():
     assert keys[1] == keys[2] and len(set(keys)) == 3
 
 
+@pytest.mark.parametrize("args", [("vary", "quickstart", "A text."), ("show", "quickstart"), ("verify", "quickstart"),
+                                  ("status",)])
+def test_what_a_message_says_to_type_can_be_pasted(args):
+    done = textvae(*args, "--store", "st ore")
+    assert f"{done.out}{done.err}".endswith(": textvae run quickstart --store 'st ore'\n")
+
+
+def test_the_next_step_after_a_run_can_be_pasted(fakes, posts):
+    Path("blog.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    done = textvae("run", "blog.toml", "--until", "tokens", "--store", "st ore")
+    assert done.out.endswith("; next: textvae run 'st ore/blog'\n")
+    done = textvae("run", "blog.toml", "--store", "st ore")
+    assert done.out.endswith("; next: textvae vary 'st ore/blog' \"a sentence of your own\" -n 5\n")
+    assert textvae("promote", "blog", "2", "--store", "st ore").code == 0
+    textvae("run", "blog.toml", "--store", "st ore", "--set", "latents.batch_size=5")
+    assert textvae("rollback", "blog", "--store", "st ore").out.endswith("textvae promote blog 3 --store 'st ore'\n")
+
+
 def test_status_of_an_empty_store():
     assert textvae("status").out == "no pipeline was run in models yet; start with: textvae run quickstart\n"
     assert textvae("status", "--json").out == ""
+
+
+def test_status_shows_a_pipeline_whose_first_run_was_stopped(fakes, posts):
+    Path("blog.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    fakes.halts["tokens"] = KeyboardInterrupt()
+    assert textvae("run", "blog.toml").code == 130
+    done = textvae("status")
+    assert done.code == 0 and done.out.splitlines()[1].split()[:4] == ["blog", "-", "0", "1"]
+
+
+def test_the_folder_of_a_stage_is_printed(three):
+    folder = textvae("show", "blog", "tokens", "--path").out.strip()
+    assert Path(folder, "manifest.json").is_file()
+    assert textvae("show", "blog", "tokens", "--path", "--json").json == [{"path": folder}]
+
+
+def test_status_counts_the_runs_that_are_left(three):
+    assert textvae("prune", "blog", "--keep", "1").code == 0
+    assert "blog: current run 3, 1 run in all, 11 artefacts, " in textvae("status", "blog").out
 
 
 def test_status_shows_the_others_beside_one_that_is_broken(three):

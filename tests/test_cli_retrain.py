@@ -79,6 +79,34 @@ def test_each_result_has_its_code(site: Path, judge: Judge):
     assert "posts: 1 new; going on from run 2" in log()
 
 
+def test_a_recipe_that_was_run_before_keeps_the_settings_of_its_last_run(fakes: Fakes, tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    folder_of_posts(tmp_path / "po sts", one="The first post.", two="The second.")
+    words = ("--store", "st ore")
+    assert textvae("run", "blog", "--corpus", "po sts", *words).code == 0
+    again = textvae("retrain", "blog", *words)
+    assert (again.code, again.out, again.err) == (10, "blog: nothing changed: run 1 is up to date\n", "")
+    assert textvae("run", "blog", "--corpus", "po sts", "--set", "latents.batch_size=7", *words).code == 0
+    again = textvae("retrain", "blog", *words)
+    assert (again.code, again.out) == (10, "blog: nothing changed: run 2 is up to date\n")
+    assert again.err == ("the settings are those of the last run, and not the recipe's; to train with these: "
+                         "textvae run blog --store 'st ore'\n")
+    recipe = textvae("run", "blog", *words)
+    assert recipe.code == 1 and recipe.err.startswith("error: no such file or folder: posts\n")
+    assert recipe.err.endswith("; the last run read po sts, and so does: textvae run 'st ore/blog'\n")
+
+
+def test_a_file_with_a_corpus_that_is_gone_is_told_what_the_last_run_read(site: Path):
+    assert textvae("run", "blog.toml", "--set", "latents.batch_size=7").code == 0
+    (site / "posts").rename(site / "po sts")
+    assert "the last run" not in textvae("retrain", "blog.toml").err, "it read the same"
+    assert textvae("run", "blog.toml", "--corpus", "po sts").code == 0
+    done = textvae("retrain", "blog.toml")
+    assert done.code == 1 and "; the last run read po sts, and so does: textvae retrain models/blog\n" in done.err
+    assert textvae("retrain", "models/blog").code == 10
+
+
 def test_quiet_codes_are_zero_unless_something_failed(site: Path, judge: Judge):
     assert textvae("retrain", "blog.toml", "--quiet-codes").code == 0
     judge.passes = False
@@ -212,6 +240,15 @@ def test_status_says_how_it_went_and_ends_with_one_where_something_is_wrong(site
     assert failed.code == 1 and "PROBLEM: the last retraining failed" in failed.out and "gone" in failed.out
 
 
+def test_status_of_all_pipelines_agrees_with_that_of_each(site: Path):
+    assert textvae("status").code == 0
+    stale = textvae("status", "--stale-after", "0m", "--json")
+    assert stale.code == 1 and "ago, more than" in stale.json[0]["problems"][0]
+    textvae("retrain", "blog.toml", "--corpus", "gone")
+    failed = textvae("status")
+    assert failed.code == 1 and "PROBLEM: the last retraining failed: no such file or folder: gone" in failed.out
+
+
 def test_watch_looks_again_and_goes_on_after_errors(site: Path):
     posts = (site / "posts").rename(site / "away")
     command = [sys.executable, "-m", "textvae", "watch", "blog.toml", "--every", "0.01m"]
@@ -241,6 +278,8 @@ def test_watch_goes_on_whatever_happens(site: Path, monkeypatch: pytest.MonkeyPa
 def test_watch_refuses_at_once_what_retrain_would_refuse(site: Path):
     assert textvae("watch", "blog.toml", "--", "--if-new-pots", "5").code == 2
     assert textvae("watch", "blog.toml", "--", "--store", "other").code == 2
+    gone = textvae("watch", "blgo")
+    assert gone.code == 1 and "there is no pipeline 'blgo'" in gone.err
 
 
 @pytest.mark.parametrize("age", ["7", "d", "-1d", "7 days", "1y"])

@@ -104,6 +104,12 @@ def test_a_run_comes_back_and_writes_the_same(home: Store, whole: Path, tmp_path
     assert here.lexicon.counts == there.lexicon.counts
 
 
+def test_a_name_alone_is_no_folder_to_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match=r"there is no folder blog \(give the pipeline's folder .*as models/blog"):
+        package.open("blog")
+
+
 def test_without_the_data_no_sentence_and_no_path_leaves(whole: Path):
     for name, content in entries(whole).items():
         assert SECRET.encode() not in content and b"/home/me" not in content, name
@@ -454,6 +460,13 @@ def test_the_commands(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (told,) = textvae("import", "data.zip", "--json").json
     assert (told["run"], told["new"], told["current"], told["origin"]["left_out"]) == (2, True, False, [])
     assert "it came without its data" in textvae("evaluate", "blog", "--run", "1").err
+    assert "it came without its data" in textvae("show", "blog", "latents", "--run", "1").err
+    with pytest.raises(StoreError, match="it came without its data"):
+        runs.load(Store(Path("models"), "blog"), "latents", 1)
+    assert textvae("import", "run.zip", "--store", "my models").out.endswith(
+        "next: textvae vary 'my models/blog' \"a sentence of your own\"\n")
+    assert textvae("status", "my models/blog").out.splitlines()[0].endswith(
+        f"textvae run 'my models/blog' --corpus PATH --store '{tmp_path}/my models'")
     assert textvae("sample", "blog", "-n", "1").code == 0
 
 

@@ -146,6 +146,7 @@ def test_the_check_sees_a_wrong_import(tmp_path: Path):
 @pytest.mark.parametrize("words, said", [(["--help"], "Commands:"), (["status", "quickstart"], "evaluation"),
                                          (["runs", "quickstart"], "started (UTC)")])
 def test_what_computes_nothing_imports_nothing_heavy(words, said, tmp_path):
+    (tmp_path / "models" / "quickstart").mkdir(parents=True)
     code = ("import sys; from textvae.cli import main\n"
             "try: main(sys.argv[2:])\n"
             "except SystemExit: print('heavy:', *set(sys.argv[1].split(',')) & set(sys.modules))")

@@ -264,6 +264,8 @@ def test_an_unnamed_index_and_usual_names_in_any_case(tmp_path: Path) -> None:
 def test_a_missing_column_is_named_with_the_closest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no column 'txet'.*it has: text, label.*did you mean 'text'"):
         read_table(tmp_path, "text,label\na,b\n", wanted=Columns(text="txet"))
+    with pytest.raises(InputError, match=r"review, date \(name one of these with --set corpus.text_column=NAME\)"):
+        read_table(tmp_path, "review,date\na,b\n", wanted=Columns(text="text"))
     with pytest.raises(InputError, match=r"no column has a usual name for the text; it has: foo, bar.*text_column"):
         read_table(tmp_path, "foo,bar\na,b\n")
 

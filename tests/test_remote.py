@@ -150,6 +150,7 @@ def test_the_commands(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (told,) = textvae("pull", "shared/blog", "--name", "theirs", "--json").json
     assert (told["pipeline"], told["run"], told["new"], told["current"]) == ("theirs", 1, True, True)
     for words, said in ((("pull", "empty"), "no run was pushed to empty"), (("pull", "nosuch://x"), "nosuch"),
+                        (("pull", ""), "the address is empty"), (("push", "theirs", " "), "the address is empty"),
                         (("push", "theirs", "shared/blog"), "holds a run of blog, not of theirs"),
                         (("push", "blog", "home/file/x", "--store", str(home.root)), "cannot write")):
         (tmp_path / "home" / "file").touch()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from commands import textvae
 
+from textvae import catalogue
+from textvae.config import parse
 from textvae.scheduling import schedulers
 from textvae.store import Store
 
@@ -183,6 +185,14 @@ def test_a_machine_without_schedulers(machine, more, said):
     assert textvae("schedule", "remove", "blog").code == 1
 
 
+def test_a_crontab_that_may_not_be_run_is_none(machine):
+    machine.has("crontab")
+    (machine.bin / "crontab").chmod(0o644)
+    assert schedulers.installed(Store(Path("models"), "blog")) == []
+    done = textvae("schedule", "install", "blog", "--with", "cron")
+    assert done.code == 1 and "error: crontab cannot be run: Permission denied\nhint: textvae schedule" in done.err
+
+
 def test_without_its_user_manager_systemd_is_passed_over(machine):
     machine.has("systemctl", "crontab")
     (machine.home / "refuse").write_text("show", encoding="utf-8")
@@ -214,6 +224,20 @@ def test_options_that_retrain_lacks_are_refused_now(machine):
     done = textvae("schedule", "install", "blog", "--", "--if-new-pots", "5")
     assert done.code == 2 and "--if-new-pots" in done.err
     assert machine.files() == []
+
+
+def test_a_corpus_that_is_not_there_is_refused_where_the_last_run_read_another(machine):
+    machine.has("crontab")
+    Path("mine.toml").write_text('corpus = { path = "posts" }\n', encoding="utf-8")
+    catalogue.remember(parse({"name": "mine", "corpus": {"path": "po sts"}}), Store(Path("models"), "mine"))
+    done = textvae("schedule", "install", "mine.toml")
+    assert done.code == 1 and not machine.tab.exists() and "error: no such file or folder: posts\nhint: " in done.err
+    assert done.err.endswith("; the last run read po sts, and so does: textvae schedule install models/mine\n")
+    Path("posts").mkdir()
+    Path("posts/one.txt").write_text("A post.", encoding="utf-8")
+    assert textvae("schedule", "install", "mine.toml").code == 0
+    Path("posts").rename("other")
+    assert textvae("schedule", "install", "mine.toml", "--", "--corpus", "other").code == 0
 
 
 def test_the_line_in_the_crontab_reaches_the_command_line(machine):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -58,17 +59,23 @@ def test_pruning_leaves_an_unfinished_run_alone_and_takes_old_leftovers(three: S
     assert fakes.found["latent_transformer"] == ["checkpoint"]
 
 
-def test_pruning_leaves_what_a_run_that_was_stopped_lately_goes_on_from(three: Store, fakes: Fakes, posts: Path):
+def test_pruning_leaves_what_a_run_that_was_stopped_lately_goes_on_from(
+        three: Store, fakes: Fakes, posts: Path, monkeypatch: pytest.MonkeyPatch):
     fakes.halts["sequence_vae"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        runs.execute(tiny(posts, "sequence_vae.hidden=99"), three)
+        runs.execute(tiny(posts, "sequence_vae.hidden=99", "embedding_vae.latent=9"), three)
     (left,) = (three.folder / "scratch").iterdir()
     runs.execute(tiny(posts, "latents.batch_size=4"), three)
-    assert upkeep.prune(three, 9).scratch == () and left.exists()
+    recorded = {artefact for run in runs.records(three) for artefact in run.artefacts}
+    (finished,) = set(three.artefacts()) - recorded
+    assert finished[0] == "embedding_vae"
+    assert upkeep.prune(three, 9) == upkeep.Pruned((), (), (), 0) and left.exists() and three.has(*finished)
     long_ago = time.time() - upkeep.GIVEN_UP.total_seconds() - 60
     for path in (*left.iterdir(), left):
         os.utime(path, (long_ago, long_ago))
     assert upkeep.prune(three, 9).scratch == (left.name,) and not left.exists()
+    monkeypatch.setattr(upkeep, "GIVEN_UP", timedelta())
+    assert upkeep.prune(three, 9).artefacts == (finished,) and not three.has(*finished)
 
 
 def test_pruning_needs_a_number_and_whole_records(three: Store):

@@ -11,16 +11,17 @@ from textvae.errors import ConfigError, StoreError
 from textvae.store import Store
 
 LAST = "pipeline.json"  # the settings of a pipeline's last run, in its folder of the store
+HERE = Path(__file__).resolve().parent
+SHIPPED = (HERE / "recipes", HERE.parent / "pipelines")  # the recipes that come with textvae: installed, and in a clone
 
 
 def recipes() -> dict[str, Path]:
     """The pipelines known by name: those in ``./pipelines`` before those that come with textvae."""
-    here = Path(__file__).parent
-    folders = (here / "recipes", here.parent / "pipelines", Path("pipelines"))
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for folder in (*SHIPPED, Path("pipelines")) for path in sorted(folder.glob("*.toml"))}
 
 
-def find(pipeline: str, root: Path, overrides: tuple[str, ...] = ()) -> tuple[PipelineConfig, Store]:
+def find(pipeline: str, root: Path, overrides: tuple[str, ...] = (), *, again: bool = False
+         ) -> tuple[PipelineConfig, Store]:
     """Find a pipeline and read its settings.
 
     Args:
@@ -28,6 +29,8 @@ def find(pipeline: str, root: Path, overrides: tuple[str, ...] = ()) -> tuple[Pi
             The latter two have the settings that they were last run with.
         root: The store, such as ``models/``; a folder of a store brings its own.
         overrides: ``"section.key=value"`` each.
+        again: For retraining: a recipe that comes with textvae, which nobody edits, has the settings that it was last
+            run with, as its folder has. One in ``./pipelines`` is edited, as any TOML file.
 
     Raises:
         ConfigError: There is no such pipeline (close names are suggested), or a setting is wrong.
@@ -36,7 +39,8 @@ def find(pipeline: str, root: Path, overrides: tuple[str, ...] = ()) -> tuple[Pi
     if path.suffix == ".toml" or _is_file(path):
         config = settings.load(path, overrides)
         return config, Store(root, config.name)
-    if pipeline in known and (store is None or path.name == pipeline):
+    edited = pipeline in known and known[pipeline].resolve().parent not in SHIPPED
+    if pipeline in known and (store is None or (path.name == pipeline and (edited or not again))):
         config = settings.load(known[pipeline], overrides)
         return config, Store(root, config.name)
     if store is not None:
@@ -62,6 +66,14 @@ def locate(pipeline: str, root: Path) -> Store:
         ConfigError: There is no such pipeline.
     """
     return _stored(pipeline, root) or find(pipeline, root)[1]
+
+
+def remembered(store: Store) -> PipelineConfig | None:
+    """The settings of a pipeline's last run; None where there are none, or none that can be read."""
+    try:
+        return settings.parse(store.get(LAST), (), where=str(store.folder / LAST))
+    except (ConfigError, StoreError):
+        return None
 
 
 def remember(config: PipelineConfig, store: Store) -> None:

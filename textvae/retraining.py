@@ -173,8 +173,8 @@ def _whole(store: Store, champion: Run) -> None:
     for stage in ("tokens", runs.GENERATES):
         for problem in store.check(stage, champion.held[stage]):
             raise StoreError(f"run {champion.number} is promoted, and damaged: {problem}",
-                             f"go back with: textvae rollback {store.pipeline}, or train one that nothing is compared "
-                             f"with: textvae run {store.pipeline}")
+                             f"go back with: {store.command('rollback')}, or train one that nothing is compared "
+                             f"with: {store.command('run')}")
 
 
 def _settled(outcome: Outcome, checks: "Sequence[Check]") -> Outcome:

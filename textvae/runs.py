@@ -207,7 +207,7 @@ def current(store: Store) -> Run | None:
         StoreError: The pointer or the record is damaged.
     """
     path, before = store.folder / "current", ""
-    remedy = f"set it anew with: textvae promote {store.pipeline} RUN"
+    remedy = f"set it anew with: {store.command('promote', 'RUN')}"
     while True:
         try:
             text = path.read_text(encoding="utf-8")
@@ -236,7 +236,7 @@ def choose(store: Store, run: int | None = None) -> Run:
     """
     chosen = read(store, run) if run is not None else current(store)
     if chosen is None:
-        raise StoreError(f"{store.folder} has no finished run", f"make one with: textvae run {store.pipeline}")
+        raise StoreError(f"{store.folder} has no finished run", f"make one with: {store.command('run')}")
     return chosen
 
 
@@ -283,8 +283,14 @@ def load(store: Store, stage: str, run: int | None = None) -> Any:
     with reading(store, run) as chosen:
         if stage not in chosen.stages:
             raise StoreError(f"run {chosen.number} of {store.pipeline} holds no {stage}: it has "
-                             f"{', '.join(chosen.stages)}", f"make it with: textvae run {store.pipeline}")
+                             f"{', '.join(chosen.stages)}", remedy(store, chosen, stage))
         return store.load(stage, chosen.stages[stage]["key"], type_)
+
+
+def remedy(store: Store, run: Run, stage: str) -> str:
+    """What the user can do about a stage that a run lacks: what was left out where it came from cannot be made here."""
+    return ("it came without its data, which are where it was trained" if stage in run.origin.get("left_out", ())
+            else f"make it with: {store.command('run')}")
 
 
 def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = (), *, device: str = "auto",
@@ -316,11 +322,10 @@ def evaluate(store: Store, run: int | None = None, overrides: tuple[str, ...] = 
 def _evaluate(store: Store, chosen: Run, overrides: tuple[str, ...], **options: Any) -> Finished:
     row = planning.stage("evaluation")
     left = [name for name in chosen.origin.get("left_out", ()) if name in row.inputs]
-    missing = [name for name in row.inputs if name not in chosen.stages]
-    if missing or left:
-        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {(*missing, *left)[0]}, which the evaluation "
-                         "reads", "it came without its data: evaluate it where it was trained" if left
-                         else f"make it with: textvae run {store.pipeline}")
+    lacks = (*left, *(name for name in row.inputs if name not in chosen.stages))
+    if lacks:
+        raise StoreError(f"run {chosen.number} of {store.pipeline} has no {lacks[0]}, which the evaluation reads",
+                         remedy(store, chosen, lacks[0]))
     known = {"evaluation": chosen.config.get("evaluation", {}), "seed": chosen.config["seed"]}
     config = parse({"name": store.pipeline, **known}, overrides, where=f"run {chosen.number} of {store.pipeline}")
     return pipeline.make(config, store, row.name, {name: chosen.stages[name]["key"] for name in row.inputs}, **options)
@@ -333,11 +338,12 @@ def promote(store: Store, number: int) -> Run:
         StoreError: There is no such run, it cannot generate, or one of its artefacts is gone.
         LockedError: Another process is writing.
     """
+    read(store, number)  # before the lock, which makes the folder
     with store.lock():
         run = read(store, number)
         if GENERATES not in run.stages:
             raise StoreError(f"run {number} of {store.pipeline} stops before {GENERATES}, so nothing can be generated "
-                             "from it", f"finish it with: textvae run {store.pipeline}")
+                             "from it", f"finish it with: {store.command('run')}")
         if gone := lost(store, run):
             raise StoreError(f"run {number} of {store.pipeline} is incomplete: {', '.join(gone)} is gone",
                              "promote another run")
@@ -352,6 +358,7 @@ def rollback(store: Store) -> Rollback:
         StoreError: No run is current, it replaced none, or nothing before it is whole.
         LockedError: Another process is writing.
     """
+    choose(store)  # before the lock, which makes the folder
     with store.lock():
         now, passed = choose(store), list[int]()
         earlier, left = line(store, now), f"run {now.number} of {store.pipeline} replaced no other"

@@ -7,6 +7,7 @@
 import errno
 import json
 import os
+import shlex
 import shutil
 import socket
 import time
@@ -21,6 +22,7 @@ from textvae.errors import LockedError, StoreError
 
 RESERVED = ("scratch", "tmp", "runs")  # folders of a pipeline that are no stage's
 MANIFEST = "manifest.json"
+USUAL = Path("models")  # the root that commands take where --store names none
 TRIES = 5  # to read what is being replaced: a writer would have to replace it every time
 
 
@@ -72,6 +74,21 @@ class Store:
         self.folder = self.root / pipeline
         self._lock: Any = None
 
+    def command(self, verb: str, *more: str, named: str = "") -> str:
+        """A command on this pipeline, to be typed in the folder that this process works in.
+
+        Args:
+            verb: Which command.
+            more: What stands behind the pipeline's name, as a shell takes it.
+            named: The pipeline as the user named it; its name where empty.
+
+        Example:
+            >>> Store(Path("models"), "blog").command("promote", "2"), Store(Path("my models"), "blog").command("run")
+            ('textvae promote blog 2', "textvae run blog --store 'my models'")
+        """
+        where = () if self.root.absolute() == USUAL.absolute() else ("--store", shlex.quote(str(self.root)))
+        return " ".join(("textvae", verb, shlex.quote(named or self.pipeline), *more, *where))
+
     # Reading: never waits for a writer, never changes anything.
 
     def path(self, stage: str, key: str) -> Path:
@@ -99,7 +116,7 @@ class Store:
         """
         path = self.path(stage, key) / MANIFEST
         if not path.is_file():
-            raise StoreError(f"{self.folder} holds no {stage} {key}", f"make it with: textvae run {self.pipeline}")
+            raise StoreError(f"{self.folder} holds no {stage} {key}", f"make it with: {self.command('run')}")
         try:
             return manifests.unseal(path, "")
         except StoreError as error:  # only now, since it reads every run's record
@@ -166,7 +183,7 @@ class Store:
                 record = self.get(f"runs/{path.name}")
                 origins += [record["origin"]] if record["stages"][stage]["key"] == key else []
         return ("import it again, from where it came" if origins and all(origins)
-                else f"make it anew with: textvae run {self.pipeline} --force {stage}")
+                else f"make it anew with: {self.command('run', '--force', stage)}")
 
     # Writing: under the lock.
 

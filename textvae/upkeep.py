@@ -44,6 +44,16 @@ class Status:
     bytes: int
 
 
+def there(store: Store) -> None:
+    """See that a pipeline's folder is there, which no command for looking or tidying makes.
+
+    Raises:
+        StoreError: It is not.
+    """
+    if not store.folder.is_dir():
+        raise StoreError(f"there is no {store.folder}", f"make it with: {store.command('run')}")
+
+
 def pinned(store: Store) -> frozenset[int]:
     """The runs that are never thrown away.
 
@@ -60,9 +70,10 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
         Whether that changed anything.
 
     Raises:
-        StoreError: There is no such run, or it is incomplete already.
+        StoreError: There is no such pipeline or run, or it is incomplete already.
         LockedError: Another process is writing.
     """
+    there(store)
     with store.lock():
         before = pinned(store)
         if on and (gone := runs.lost(store, runs.read(store, number))):
@@ -79,8 +90,8 @@ def pin(store: Store, number: int, *, on: bool = True) -> bool:
 def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
     """Throw away all but the newest runs, the current and the pinned ones, and what only those thrown away need.
 
-    A run that somebody is reading stays as well. Artefacts newer than the newest run stay, since they belong to a run
-    that is not finished, and so do checkpoints until nobody has touched them for ``GIVEN_UP``.
+    A run that somebody is reading stays as well. What no run has recorded, artefacts and checkpoints, stays where it is
+    newer than the newest run or than ``GIVEN_UP``: it belongs to a run that was stopped, which may yet go on.
 
     Args:
         store: Where.
@@ -89,11 +100,13 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
 
     Raises:
         ConfigError: keep is less than 1.
-        StoreError: A run record is damaged, so that nobody can say what it needs; nothing is removed then.
+        StoreError: There is no such pipeline, or a run record is damaged, so that nobody can say what it needs; nothing
+            is removed then.
         LockedError: Another process is writing.
     """
     if keep < 1:
         raise ConfigError(f"--keep must be at least 1, not {keep}")
+    there(store)
     with store.lock():
         known, promoted, pins = runs.records(store), runs.current(store), pinned(store)
         stay = pins | {run.number for run in (*known[-keep:], promoted) if run}
@@ -104,9 +117,9 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
         needed = {artefact for run in known if run.number not in gone for artefact in run.artefacts}
         recorded = {artefact for run in known for artefact in run.artefacts}
         newest = known[-1].started if known else ""
-        goes = [artefact for artefact in store.artefacts() if artefact not in needed
-                and (artefact in recorded or _made(store, *artefact) < newest)]
         until = min(newest, (datetime.now(UTC) - GIVEN_UP).isoformat(timespec="microseconds"))
+        goes = [artefact for artefact in store.artefacts() if artefact not in needed
+                and (artefact in recorded or _made(store, *artefact) < until)]
         stale = [path for path in sorted((store.folder / "scratch").glob("*")) if _changed(path) < until]
         pruned = Pruned(tuple(gone), tuple(goes), tuple(path.name for path in stale),
                         sum(_size(path) for path in (*(store.path(*artefact) for artefact in goes), *stale)),
@@ -125,8 +138,7 @@ def verify(store: Store) -> list[Problem]:
     Raises:
         StoreError: There is nothing to check.
     """
-    if not store.folder.is_dir():
-        raise StoreError(f"there is no {store.folder}", f"make it with: textvae run {store.pipeline}")
+    there(store)
     problems = store.verify()
     for number in runs.numbers(store):
         path = store.folder / runs.file_of(number)

@@ -64,7 +64,7 @@ def rollback(pipeline: str, store: Path, as_json: bool) -> None:
     for number in done.passed:
         tell(f"passed over run {number}: some of its artefacts are gone")
     say(f"{folder.pipeline} reads run {done.now} again, before it was {done.before}; "
-        f"to undo: textvae promote {pipeline} {done.before}")
+        f"to undo: {folder.command('promote', str(done.before))}")
 
 
 @click.command()
@@ -154,7 +154,8 @@ def verify(ctx: click.Context, pipeline: str, store: Path, as_json: bool) -> Non
 def prune(pipeline: str, keep: int, dry_run: bool, store: Path, as_json: bool) -> None:
     """Delete old runs and what only they need.
 
-    A run that is just being read stays, and so does what a run that was stopped left for the next one.
+    A run that is just being read stays, and so does what a run that was stopped left for the next one, until it is 14
+    days old.
 
     \b
     Example:

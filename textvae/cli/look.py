@@ -37,6 +37,8 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     from textvae.cli.console import say, say_json
 
     if only_toml:
+        if stage is not None or run is not None or only_path or as_json:
+            raise click.UsageError("--toml prints a file as it is: neither STAGE nor another option goes with it")
         _toml(pipeline)
         return
     if only_path and stage is None:
@@ -46,8 +48,10 @@ def show(pipeline: str, stage: str | None, run: int | None, only_path: bool, onl
     if stage is None:
         _show_run(chosen, as_json)
         return
-    key = _key(chosen, stage)
-    if only_path:
+    key = _key(folder, chosen, stage)
+    if only_path and as_json:
+        say_json({"path": str(folder.path(stage, key))})
+    elif only_path:
         say(str(folder.path(stage, key)))
     elif as_json:
         say_json(folder.manifest(stage, key))
@@ -77,6 +81,7 @@ def runs(pipeline: str, store: Path, as_json: bool) -> None:
     from textvae.cli.highlights import highlights
 
     folder = catalogue.locate(pipeline, store)
+    upkeep.there(folder)
     promoted, pins = recorded.current(folder), upkeep.pinned(folder)
     rows = []
     for run in recorded.records(folder):
@@ -136,13 +141,13 @@ def _when(run: "Run") -> str:
     return run.started[:16].replace("T", " ")
 
 
-def _key(run: "Run", stage: str) -> str:
-    from textvae import planning
+def _key(store: "Store", run: "Run", stage: str) -> str:
+    from textvae import planning, runs
     from textvae.errors import StoreError
 
     if planning.stage(stage).name not in run.stages:
         raise StoreError(f"run {run.number} of {run.pipeline} has no {stage}: it has {', '.join(run.stages)}",
-                         f"make it with: textvae run {run.pipeline}")
+                         runs.remedy(store, run, stage))
     key: str = run.stages[stage]["key"]
     return key
 

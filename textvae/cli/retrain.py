@@ -48,7 +48,8 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
     """Train on as the corpus grows; keep the better run.
 
     Does nothing where nothing changed. Else the sequence VAE goes on from the promoted run's weights, both runs are
-    compared on the same held-out posts, and the new one is promoted only if it is as good: docs/retraining.md.
+    compared on the same held-out posts, and the new one is promoted only if it is as good: docs/retraining.md. A recipe
+    that was run before keeps the settings of its last run, the corpus among them; a TOML file has its own.
 
     Exit codes: 0 promoted, 10 nothing changed or not due, 11 not promoted, 75 another process is at work, 1 failed.
 
@@ -58,6 +59,7 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
         textvae retrain quickstart --if-older-than 7d --if-new-posts 50 --keep 5
     """
     from contextlib import closing
+    from dataclasses import replace
 
     from textvae import catalogue, manifests
     from textvae.cli.bars import watcher
@@ -67,13 +69,18 @@ def retrain(ctx: click.Context, pipeline: str, corpus: str | None, overrides: tu
 
     due, hooks = Due(if_older_than, if_new_posts, if_new_words), (on_success, on_failure, webhook)
     try:
-        config, folder = catalogue.find(pipeline, store, options.given(corpus, overrides))
+        more = options.given(corpus, overrides)
+        config, folder = catalogue.find(pipeline, store, more, again=True)
+        own, _ = catalogue.find(pipeline, store, more)
         journal = Journal(folder.folder, watcher())
     except Exception as error:  # there is nowhere to write it down
         _notify(_failure(pipeline, error, manifests.now()), hooks, watcher())
         raise
     try:
         with closing(journal):
+            if replace(own, corpus=config.corpus) != config:
+                journal.say("the settings are those of the last run, and not the recipe's; to train with these: "
+                            + folder.command("run"))
             outcome = _attempt(config, folder, due, from_scratch, keep, (device, precision), hooks, journal)
     except LockedError:
         if quiet_codes:
@@ -101,9 +108,11 @@ def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path, as_j
     """
     import time
 
+    from textvae import catalogue
     from textvae.cli.console import tell
 
     retrain_options(pipeline, given)
+    catalogue.find(pipeline, store)  # a name that is none will be none the next time
     words = [pipeline, "--store", str(store), *(["--json"] if as_json else []), *given]
     while True:
         try:
@@ -115,13 +124,14 @@ def watch(pipeline: str, given: tuple[str, ...], every: float, store: Path, as_j
         time.sleep(every)
 
 
-def retrain_options(pipeline: str, given: tuple[str, ...]) -> None:
-    """Refuse now what retrain would refuse later."""
+def retrain_options(pipeline: str, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse now what retrain would refuse later; what stays are the settings that it would change."""
     if given and not given[0].startswith("-"):
         raise click.UsageError(f"unexpected argument {given[0]!r}: options of retrain stand behind --")
     if any(option.partition("=")[0] == "--store" for option in given):
         raise click.UsageError("--store stands before --: it is the same store for both")
-    retrain.make_context("retrain", [pipeline, *given], parent=click.get_current_context().find_root())
+    ctx = retrain.make_context("retrain", [pipeline, *given], parent=click.get_current_context().find_root())
+    return options.given(ctx.params["corpus"], ctx.params["overrides"])
 
 
 def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch: bool, keep: int | None,
@@ -130,11 +140,13 @@ def _attempt(config: "PipelineConfig", store: "Store", due: "Due", from_scratch:
     from contextlib import suppress
 
     from textvae import manifests, retraining, upkeep
+    from textvae.cli.run import expect_corpus
     from textvae.errors import LockedError, TextvaeError
 
     device, precision = where
     began = manifests.now()
     try:
+        expect_corpus(config, store, "retrain")
         outcome = retraining.retrain(config, store, due=due, from_scratch=from_scratch, device=device,
                                      precision=precision, progress=journal)
         journal.note(f"{outcome.result}: {outcome.why}")

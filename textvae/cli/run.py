@@ -8,6 +8,7 @@ import click
 from textvae.cli import options
 
 if TYPE_CHECKING:
+    from textvae.config import PipelineConfig
     from textvae.planning import Planned
     from textvae.runs import Execution
     from textvae.store import Store
@@ -53,6 +54,7 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
 
     seeded = (f"seed={seed}",) if seed is not None else ()
     config, folder = catalogue.find(pipeline, store, (*options.given(corpus, overrides), *seeded))
+    expect_corpus(config, folder, "run")
     if dry_run:
         _say_plan(runs.plan(config, folder, until, force), as_json)
         return
@@ -69,6 +71,28 @@ def run(pipeline: str, corpus: str | None, overrides: tuple[str, ...], until: st
         _say_done_json(done, folder, {"profile": profile.as_json(done.result)} if with_profile else {})
     else:
         _say_done(done, folder)
+
+
+def expect_corpus(config: "PipelineConfig", store: "Store", verb: str) -> None:
+    """See that the corpus is there, where the last run read another one, which the pipeline's folder remembers.
+
+    Raises:
+        InputError: It is not; the hint says how ``verb`` reads the other one.
+    """
+    import shlex
+
+    from textvae import catalogue
+    from textvae.errors import InputError
+    from textvae.readers import files
+
+    last = catalogue.remembered(store)
+    if last is None or last.corpus.path in ("", config.corpus.path):
+        return
+    try:
+        files.find(config.corpus.path, config.corpus.format, config.corpus.drafts)
+    except InputError as error:
+        raise InputError(error.message, f"{error.hint}; the last run read {last.corpus.path}, and so does: "
+                         f"textvae {verb} {shlex.quote(str(store.folder))}") from error
 
 
 def _say_plan(planned: "list[Planned]", as_json: bool) -> None:
@@ -105,6 +129,8 @@ def _say_done_json(done: "Execution", store: "Store", more: dict[str, Any]) -> N
 
 
 def _say_done(done: "Execution", store: "Store") -> None:
+    import shlex
+
     from textvae import runs
     from textvae.cli.console import duration, say, say_table
     from textvae.cli.highlights import highlights
@@ -126,8 +152,9 @@ def _say_done(done: "Execution", store: "Store") -> None:
         say(f"report: {report}")
     if done.result.ran:
         # The folder remembers the settings of this run, so that nobody has to type --corpus and --set again.
-        step = (f'vary {store.folder} "a sentence of your own" -n 5' if runs.GENERATES in done.run.stages
-                else f"run {store.folder}")
+        folder = shlex.quote(str(store.folder))
+        step = (f'vary {folder} "a sentence of your own" -n 5' if runs.GENERATES in done.run.stages
+                else f"run {folder}")
         say(f"run {done.run.number}, {duration(done.result.seconds)}; next: textvae {step}")
 
 

@@ -83,16 +83,21 @@ def install(pipeline: str, given: tuple[str, ...], scheduler: str | None, every:
             as_json: bool) -> None:
     """Have retrain run regularly from now on.
 
-    It replaces the pipeline's earlier schedule. Relative paths mean the folder in which this is called.
+    It replaces the pipeline's earlier schedule. Relative paths mean the folder in which this is called. Settings and
+    corpus are those that retrain would take now.
 
     \b
     Example:
         textvae schedule install quickstart --every weekly
         textvae schedule install quickstart --with cron --every daily -- --if-new-posts 5
     """
+    from textvae import catalogue
     from textvae.cli.console import say, tell
+    from textvae.cli.run import expect_corpus
     from textvae.scheduling import schedulers
 
+    config, folder = catalogue.find(pipeline, store, retrain_options(pipeline, given), again=True)
+    expect_corpus(config, folder, "schedule install")
     job = _job(pipeline, given, every, store)
     done = schedulers.install(job, scheduler or schedulers.usual())
     if as_json:

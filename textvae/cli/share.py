@@ -134,6 +134,7 @@ def _say_sent(sent: "Sent", to: str, size: int | None, as_json: bool) -> None:
 
 
 def _say_received(received: "Received", store: Path, as_json: bool) -> None:
+    import shlex
     from dataclasses import asdict
 
     from textvae.cli.console import say, say_json
@@ -147,6 +148,6 @@ def _say_received(received: "Received", store: Path, as_json: bool) -> None:
     say(f"run {run.number} of {run.pipeline} {came(run)}" if received.recorded
         else f"run {run.number} of {run.pipeline} is whole again: {' and '.join(received.mended)}" if received.mended
         else f"nothing new: run {run.number} of {run.pipeline} holds the same")
-    folder = store / run.pipeline
+    folder = shlex.quote(str(store / run.pipeline))
     say(f'next: textvae vary {folder} "a sentence of your own"' if received.current
         else f"next: textvae vary {folder} --run {run.number} ..., or textvae promote {folder} {run.number}")

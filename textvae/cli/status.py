@@ -25,46 +25,53 @@ def status(ctx: click.Context, pipeline: str | None, stale_after: float | None, 
     """Show what is done, what would run, and how it went.
 
     A pipeline that was run before is compared with the settings of its last run, a TOML file with its own. Says when it
-    was last retrained, and why the new run was or was not promoted. Exits with 1 where the last retraining failed or is
-    too long ago. Without PIPELINE, one line for each pipeline of the store.
+    was last retrained, and why the new run was or was not promoted. Without PIPELINE, one line for each pipeline of the
+    store, with what is wrong. Exits with 1 where the last retraining failed or is too long ago.
 
     \b
     Example:
         textvae status
         textvae status quickstart
     """
-    if _all(store, as_json) if pipeline is None else _one(pipeline, store, stale_after, as_json):
+    if _all(store, stale_after, as_json) if pipeline is None else _one(pipeline, store, stale_after, as_json):
         ctx.exit(1)
 
 
-def _all(store: Path, as_json: bool) -> list[str]:
-    """Say how each pipeline is; those that cannot be read come back."""
+def _all(store: Path, stale_after: float | None, as_json: bool) -> list[str]:
+    """Say how each pipeline is; what is wrong with them comes back."""
     from dataclasses import asdict
 
-    from textvae import upkeep
+    from textvae import catalogue, retraining, upkeep
     from textvae.cli.console import number, say, say_json, say_table
     from textvae.errors import StoreError
+    from textvae.scheduling import schedulers
     from textvae.store import Store
 
-    rows, told, broken = [], [], []
-    for name in sorted(path.parent.name for path in store.glob("*/runs/")):
+    rows, told, wrong = [], [], []
+    # A pipeline whose first run was stopped has settings and no run yet.
+    for name in sorted({path.parent.name for pattern in ("*/runs/", f"*/{catalogue.LAST}")
+                        for path in store.glob(pattern)}):
+        folder = Store(store, name)
         try:
-            item = upkeep.status(Store(store, name))
+            item, last = upkeep.status(folder), retraining.last(folder)
         except StoreError as error:
-            broken.append(name)
+            wrong.append(str(error))
             told.append({"pipeline": name, "problem": str(error)})
             rows.append((name, "-", "-", "-", "-", str(error)))
             continue
-        told.append(asdict(item))
-        rows.append((name, number(item.current), str(item.runs), str(item.artefacts), f"{item.bytes / 1e6:.1f}", ""))
+        problems = _problems(last, bool(last and schedulers.installed(folder)), stale_after)
+        wrong += problems
+        told.append(asdict(item) | {"problems": problems})
+        rows.append((name, number(item.current), str(item.runs), str(item.artefacts), f"{item.bytes / 1e6:.1f}",
+                     "; ".join(f"PROBLEM: {problem}" for problem in problems)))
     if as_json:
         for one in told:
             say_json(one)
     elif not rows:
-        say(f"no pipeline was run in {store} yet; start with: textvae run quickstart")
+        say(f"no pipeline was run in {store} yet; start with: {Store(store, 'quickstart').command('run')}")
     else:
         say_table(("pipeline", "current run", "runs", "artefacts", "MB", ""), rows)
-    return broken
+    return wrong
 
 
 def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -> list[str]:
@@ -92,10 +99,11 @@ def _one(pipeline: str, store: Path, stale_after: float | None, as_json: bool) -
         say_table(("stage", "state", "key", "why"),
                   [(item.stage, item.state, item.key, item.reason) for item in planned])
     else:
-        say(f"no corpus is set, so that nothing would run; to train on one: textvae run {pipeline} --corpus PATH")
+        say("no corpus is set, so that nothing would run; to train on one: "
+            + folder.command("run", "--corpus PATH", named=pipeline))
     counted = upkeep.status(folder)
-    say(f"{folder.folder}: current run {number(counted.current)} of {counted.runs}, {counted.artefacts} artefacts, "
-        f"{counted.bytes / 1e6:.1f} MB")
+    say(f"{folder.folder}: current run {number(counted.current)}, {counted.runs} run{'s' * (counted.runs != 1)} in "
+        f"all, {counted.artefacts} artefacts, {counted.bytes / 1e6:.1f} MB")
     _say_retraining(last, scheduled, problems)
     return problems
 

@@ -68,16 +68,18 @@ def discover(names: Iterable[str], wanted: Columns, where: str) -> Columns:
                             ("author_column", wanted.author), ("id_column", wanted.id),
                             *(("label_columns", label) for label in wanted.labels)]:
         if column and column not in names:
-            close = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(column, names, n=1, cutoff=0.7)
             raise InputError(f"{where} has no column {column!r} (corpus.{setting}); it has: {', '.join(names)}",
-                             f"did you mean {close[0]!r}?" if close else f"set corpus.{setting} to one of these")
+                             (f"did you mean {close[0]!r}? " if close else "")
+                             + f"name one of these with --set corpus.{setting}=NAME")
     plain = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names}
     text = wanted.text or _named(plain, _TEXT, tuple("_" + usual for usual in _TEXT))
     if not text and len(names) == 1:
         text = names[0]
     if not text:
         raise InputError(f"{where}: no column has a usual name for the text; it has: {', '.join(names)}",
-                         "set corpus.text_column, or corpus.columns where the file has no header line")
+                         "name one with --set corpus.text_column=NAME, or all with corpus.columns where the file has "
+                         "no header line")
     rest = {name: usual for name, usual in plain.items() if name != text}
     labels = wanted.labels or tuple(name for name, usual in rest.items()
                                     if usual in _LABEL or usual.endswith(_LABEL_ENDINGS))

@@ -209,12 +209,14 @@ def _call(*words: str, stdin: bytes = b"") -> bytes:
     """Run a scheduler's program; its standard output.
 
     Raises:
-        InputError: It is not there, or fails.
+        InputError: It is not there, may not be run, or fails.
     """
     try:
         done = subprocess.run(words, input=stdin, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError as error:
         raise InputError(f"there is no {words[0]} on this machine", ELSE) from error
+    except OSError as error:
+        raise InputError(f"{words[0]} cannot be run: {error.strerror}", ELSE) from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
         raise InputError(f"{' '.join(words)}: {said}", ELSE)

@@ -18,11 +18,14 @@ class Address:
         address: As fsspec takes it.
 
     Raises:
-        InputError: fsspec, or what it needs for such an address, is not installed; or there is no such kind.
+        InputError: It is empty; fsspec, or what it needs for such an address, is not installed; or there is no such
+            kind.
     """
 
     def __init__(self, address: str) -> None:
         self.name = without_password(address)
+        if not address.strip():  # which would be the working folder; a variable that is not set gives it
+            raise InputError("the address is empty", "give a folder, or an address such as s3://bucket/name")
         try:
             import fsspec
         except ImportError as error:
