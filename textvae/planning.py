@@ -52,8 +52,8 @@ STAGES: tuple[Stage, ...] = (
                          "word_transformer", "language_model", "autoencoder"), "Evaluation", version=15),
 )
 
-# Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
-# contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
+# Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names,
+# formats and contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
 UNKEYED = {"corpus": {"path", "validation", "test", "background"}, "sequence_vae": {"tensorboard"}}
 
 
