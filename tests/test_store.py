@@ -314,6 +314,16 @@ def test_the_next_lock_tidies_up_after_a_killed_writer(store: Store):
     assert not list((store.folder / "tmp").iterdir()) and store.artefacts() == [("latents", "k1")]
 
 
+def test_a_stray_file_among_what_is_half_written_stops_nobody(store: Store, tmp_path: Path):
+    store.write("latents", "k1", latents(1))
+    (tmp_path / "elsewhere").mkdir()
+    for name in (".DS_Store", "latents=k2=old"):
+        (store.folder / "tmp" / name).write_text("x")
+    (store.folder / "tmp" / "link").symlink_to(tmp_path / "elsewhere")
+    store.write("latents", "k2", latents(2))
+    assert not list((store.folder / "tmp").iterdir()) and store.verify() == [] and (tmp_path / "elsewhere").is_dir()
+
+
 def test_removing(store: Store):
     store.write("latents", "k1", latents())
     store.write("latents", "k2", latents())

@@ -361,10 +361,10 @@ class Store:
         for aside in (self.folder / "tmp").glob("*"):
             stage, _, rest = aside.name.partition("=")
             target = self.path(stage, rest.removesuffix("=old"))
-            if rest.endswith("=old") and not target.exists():
+            if rest.endswith("=old") and aside.is_dir() and not target.exists():
                 aside.rename(target)
             else:
-                shutil.rmtree(aside)
+                manifests.discard(aside)
 
     def _drop_scratch(self, stage: str, key: str) -> None:
         shutil.rmtree(self.folder / "scratch" / f"{stage}-{key}", ignore_errors=True)
