@@ -223,10 +223,20 @@ class Store:
                     (self.folder / ".lock.json").unlink()
             self._lock.release()
 
-    def scratch(self, stage: str, key: str) -> Path:
-        """An existing folder for checkpoints; it outlives a killed process and goes when the artefact is stored."""
+    def scratch(self, stage: str, key: str, *, empty: bool = False) -> Path:
+        """An existing folder for checkpoints; it outlives a killed process and goes when the artefact is stored.
+
+        Args:
+            stage, key: Of what is being made.
+            empty: Throw away what is in it.
+
+        Raises:
+            StoreError: It cannot be made, or emptied.
+        """
         folder = self.folder / "scratch" / f"{stage}-{key}"
         with self._writing("make"):
+            if empty and folder.exists():
+                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
