@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
-from textvae import retraining, runs
+from textvae import retraining, runs, upkeep
 from textvae.data import Post, differ
 from textvae.errors import InputError
 from textvae.evaluate import gate
@@ -83,6 +83,31 @@ def test_a_run_after_it_has_nothing_to_do(fakes: Fakes, champion: Store, posts: 
     assert runs.execute(tiny(posts), champion).result.ran == () and numbers(champion) == (2, 2)
     forced = runs.execute(tiny(posts), champion, force=("sequence_vae",))
     assert "sequence_vae" in forced.result.ran and fakes.starts[-1] is None, "forced means from fresh weights"
+
+
+@pytest.mark.parametrize("noticed", ["while it runs", "by the plan"])
+def test_a_run_after_it_starts_cold_where_it_must_and_what_it_went_on_from_was_pruned(
+        fakes: Fakes, champion: Store, posts: Path, noticed: str):
+    folder_of_posts(posts, three="A third post.")
+    retraining.retrain(tiny(posts), champion)
+    upkeep.prune(champion, 1)
+    assert runs.execute(tiny(posts), champion).result.ran == (), "it need not"
+    fakes.salt["word_vectors"] = 1
+    if noticed == "by the plan":
+        fakes.halts["embedding_vae"] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(tiny(posts), champion, force=("word_vectors",))
+        fakes.halts["sequence_vae"] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(tiny(posts), champion)
+        reasons = {item.stage: item.reason for item in runs.plan(tiny(posts), champion)}
+        assert reasons["sequence_vae"] == "what it went on from is gone"
+    done = runs.execute(tiny(posts), champion, force=("word_vectors", "latents") if noticed == "while it runs" else ())
+    reasons = {item.stage: item.reason for item in done.result.stages if item.ran}
+    assert reasons["sequence_vae"] == "what it went on from is gone" and fakes.starts[-1] is None
+    assert reasons["latents"] == ("forced" if noticed == "while it runs" else "follows sequence_vae")
+    assert numbers(champion) == (3, 3) and runs.execute(tiny(posts), champion).result.ran == ()
+    assert retraining.retrain(tiny(posts), champion).result == UNCHANGED
 
 
 def test_what_is_worse_is_recorded_and_not_promoted(fakes: Fakes, judge: Judge, champion: Store, posts: Path):

@@ -19,7 +19,6 @@ from textvae.progress import Progress
 from textvae.store import Store
 from textvae.workers import Workers
 
-EARLIER = ("sequence_vae", "tokens")  # the stages whose earlier artefacts one goes on from
 LATE = 60.0  # seconds after which a shared folder shows what another machine has written: NFS keeps its lists as long
 
 
@@ -99,9 +98,14 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
         if workers is not None or (device == "gpu" and any(
                 runner.settled(item.stage).tensors for item in planned if item.state == "to run")):
             runner.start_device()
-        finished = tuple(runner.finish(item, facts) for item, (_, facts) in zip(planned, chain, strict=True))
+        finished: list[Finished] = []
+        while (done := len(finished)) < len(chain):
+            if planning.stranded(store, *chain[done]):  # since a stage before it came out different just now
+                chain = planning.chain(config, store, until, force, start, held, chain[:done])
+                planned = planned[:done] + planning.judge(chain[done:], store, force)
+            finished.append(runner.finish(planned[done], chain[done][1]))
         runner.dismiss()
-    return Result(finished, time.monotonic() - started, planned_in, runner.describe())
+    return Result(tuple(finished), time.monotonic() - started, planned_in, runner.describe())
 
 
 def join(config: PipelineConfig, store: Store, workers: Workers, *, device: str = "auto", precision: str = "auto",
@@ -229,7 +233,7 @@ class _Runner:
             self.devices.tell({"stage": row.name, "inputs": item.inputs, "start": facts.get("start"),
                                "config": as_dict(self.config)})
         earlier = [store.manifest(name, facts["start"][name])["content"]
-                   for name in (EARLIER if facts.get("start") else ())]
+                   for name in (planning.EARLIER if facts.get("start") else ())]
         scratch, before = _begin(store, item, [*(own["content"] for own in made_from.values()), *earlier])
         started = time.monotonic()
         with meter.part("work"):
@@ -273,7 +277,7 @@ class _Runner:
         """What a stage goes on from, a ``textvae.data.Start``."""
         from textvae.data import Start as Loaded
 
-        before = {name: self.store.load(name, facts[name], planning.artefact_type(name)) for name in EARLIER}
+        before = {name: self.store.load(name, facts[name], planning.artefact_type(name)) for name in planning.EARLIER}
         return Loaded(before["sequence_vae"], before["tokens"], facts["epochs"], facts["replay"],
                       tuple(facts["fresh"]))
 
