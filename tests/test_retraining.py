@@ -1,6 +1,7 @@
 """Retraining: what changed, whether it is due, what is gone on from, and that nothing worse is promoted."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from textvae.data import Post, differ
 from textvae.errors import InputError
 from textvae.evaluate import gate
 from textvae.retraining import DECLINED, NOT_DUE, PROMOTED, UNCHANGED, Due, Outcome
+from textvae.stages import corpus
 from textvae.store import Store
 
 
@@ -49,6 +51,40 @@ def test_nothing_changed_makes_nothing(fakes: Fakes, champion: Store, posts: Pat
     outcome = retraining.retrain(tiny(posts), champion)
     assert (outcome.result, outcome.code, outcome.run) == (UNCHANGED, 10, None)
     assert fakes.take() == [] and numbers(champion) == (1, 1)
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("idea.md", "---\ndraft: true\n---\nNot yet."), ("README.md", "About."), ("zwei.md", "The second."),
+    ("three.md", "---\nlastmod: 2026-12-01\n---\nThe third.")])
+def test_a_file_that_makes_no_other_post_changes_nothing(
+        fakes: Fakes, judge: Judge, posts: Path, store: Store, monkeypatch: pytest.MonkeyPatch, name: str, text: str):
+    monkeypatch.setitem(sys.modules, corpus.__name__, corpus)  # the real readers
+    (posts / "three.md").write_text("---\ndate: 2026-11-01\n---\nThe third.", encoding="utf-8")
+    assert retraining.retrain(tiny(posts), store).result == PROMOTED
+    fakes.take()
+    (posts / name).write_text(text, encoding="utf-8")
+    for due in (Due(), Due(new_posts=5)):
+        outcome = retraining.retrain(tiny(posts), store, due=due)
+        assert (outcome.result, outcome.why) == (UNCHANGED, "run 1 is up to date")
+    assert fakes.take() == [] and numbers(store) == (1, 1)
+    changed = tiny(posts, "latents.batch_size=3")
+    assert retraining.retrain(changed, store, due=Due(new_posts=5)).run == 2, "settings are due at once"
+    folder_of_posts(posts, four="A fourth post.")
+    assert retraining.retrain(changed, store).changes["new"] == 1 and numbers(store) == (3, 3)
+
+
+@pytest.mark.parametrize("damage", ["manifest.json", "mean.npy", ""])
+def test_what_is_damaged_is_not_taken_for_a_run_of_the_same_posts(fakes: Fakes, judge: Judge, champion: Store,
+                                                                  posts: Path, damage: str):
+    run = runs.read(champion, 1)
+    latents = champion.path("latents", run.held["latents"])
+    (posts / "again.md").write_text("Not read by the fakes, and part of the corpus's key.", encoding="utf-8")
+    if damage:
+        (latents / damage).write_bytes(b"\0")
+    else:
+        champion.remove("latents", run.held["latents"])
+    result = retraining.retrain(tiny(posts), champion).result
+    assert result == (UNCHANGED if damage == "mean.npy" else PROMOTED), "only what is written with is read at night"
 
 
 def test_new_posts_are_trained_on_from_the_promoted_weights(fakes: Fakes, judge: Judge, champion: Store, posts: Path):

@@ -192,6 +192,24 @@ def _began(store: Store, name: str, key: str, held: Held | None) -> dict[str, An
     return begin
 
 
+def alike(config: PipelineConfig, store: Store, held: Held) -> bool:
+    """Whether the artefacts of a run are there, made by these settings and this code, whatever the corpus is by now.
+
+    Raises:
+        TextvaeError: As ``plan``.
+    """
+    for _, facts in chain(config, store, None, (), None, held):
+        name, own = facts["stage"], held.get(facts["stage"], "")
+        if not store.has(name, own):
+            return False
+        made = store.manifest(name, own)
+        item = Planned(name, own, {source: fact["key"] for source, fact in made["inputs"].items()}, "", "")
+        if ((made["version"], made["seed"]) != (facts["version"], facts["seed"]) or outdated(item, store, ())
+                or any(made["config"].get(setting) != value for setting, value in facts["config"].items())):
+            return False
+    return True
+
+
 def link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[str, dict[str, Any]]:
     """The key of one stage, made from inputs of these keys, and the facts that it is the hash of."""
     section = getattr(config, row.name)
