@@ -103,7 +103,12 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
             if planning.stranded(store, *chain[done]):  # since a stage before it came out different just now
                 chain = planning.chain(config, store, until, force, start, held, chain[:done])
                 planned = planned[:done] + planning.judge(chain[done:], store, force)
-            finished.append(runner.finish(planned[done], chain[done][1]))
+            made = runner.finish(planned[done], chain[done][1])
+            if made.stage == "corpus" and (own := planning.stand_in(store, made.key, held)) != made.key:
+                made = replace(made, key=own, metrics=store.manifest("corpus", own)["metrics"])
+                chain = planning.chain(config, store, until, force, start, held, [(own, chain[0][1])])
+                planned = planned[:1] + planning.judge(chain[1:], store, force)
+            finished.append(made)
         runner.dismiss()
     return Result(tuple(finished), time.monotonic() - started, planned_in, runner.describe())
 

@@ -129,7 +129,8 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
         start: What the sequence VAE goes on from.
         held: The artefacts of a run whose word counts: where its sequence VAE went on from an earlier one, and else
             has these settings and inputs, it is not trained again from nothing, unless it must run and what it went on
-            from is gone.
+            from is gone. Its corpus stands in for one that came out the same; before that is read nobody knows, and
+            all that follows is planned.
 
     Raises:
         ConfigError: An unknown stage.
@@ -161,6 +162,8 @@ def chain(config: PipelineConfig, store: Store, until: str | None, force: tuple[
     links = {facts["stage"]: (key, facts) for key, facts in made or ()}
     for row in (row for row in STAGES if row.name in wanted - links.keys()):
         key, facts = link(row, config, {name: links[name][0] for name in row.inputs})
+        if row.name == "corpus" and row.name not in force:
+            key = stand_in(store, key, held)
         if row.warm:
             begin = as_dict(start) if start else None if row.name in force else _began(store, row.name, key, held)
             if begin:
@@ -171,6 +174,16 @@ def chain(config: PipelineConfig, store: Store, until: str | None, force: tuple[
                     key, facts = _hashed(warm), warm
         links[row.name] = key, facts
     return list(links.values())
+
+
+def stand_in(store: Store, key: str, held: Held | None) -> str:
+    """The key of the corpus that what follows is made from: a run's, where it is whole and byte for byte the one of
+    this key, though made of other files, by other settings or other code; else this one."""
+    own = (held or {}).get("corpus", key)
+    if own == key or not (store.has("corpus", key) and store.has("corpus", own)) or store.check("corpus", own):
+        return key
+    made, before = (store.manifest("corpus", name)["content"] for name in (key, own))
+    return own if made == before else key
 
 
 def stranded(store: Store, key: str, facts: dict[str, Any]) -> bool:
@@ -198,7 +211,7 @@ def alike(config: PipelineConfig, store: Store, held: Held) -> bool:
     Raises:
         TextvaeError: As ``plan``.
     """
-    for _, facts in chain(config, store, None, (), None, held):
+    for _, facts in chain(config, store, None, (), None, held)[1:]:
         name, own = facts["stage"], held.get(facts["stage"], "")
         if not store.has(name, own):
             return False

@@ -135,7 +135,7 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         if all(item.state == "done" and item.key == run.held.get(stage) for stage, item in planned.items()):
             return replace(outcome, why=_unchanged(champion, run))
     _whole(store, champion)
-    (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
+    (read,) = pipeline.run(config, store, until="corpus", held=newest.held, progress=progress).stages
     corpus = store.load("corpus", read.key, Corpus)
     old = _posts(store, champion)
     changes = differ(old, corpus.posts)

@@ -85,7 +85,7 @@ def fingerprint(config: CorpusConfig) -> str:
         config: Where the posts are.
 
     Returns:
-        sha256 in hex; the same as long as no file to read is added, removed, renamed, changed or read as another format.
+        sha256 in hex; the same as long as no file is added, removed, renamed, changed or read as another format.
 
     Raises:
         InputError: Nothing is there.
