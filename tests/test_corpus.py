@@ -180,6 +180,13 @@ def test_the_fingerprint_follows_what_is_read(tmp_path: Path) -> None:
         corpus.fingerprint(CorpusConfig(path=str(tmp_path / "none")))
 
 
+def test_the_fingerprint_tells_a_file_that_is_a_post_from_one_that_is_read_line_by_line(tmp_path: Path) -> None:
+    write(tmp_path, a_txt="One.\n\nTwo.")
+    folder, file = CorpusConfig(path=str(tmp_path)), CorpusConfig(path=str(tmp_path / "a.txt"))
+    assert [len(read(config.path).posts) for config in (folder, file)] == [1, 2]
+    assert corpus.fingerprint(folder) != corpus.fingerprint(file)
+
+
 def test_the_sample_corpora() -> None:
     lee = read("sample:lee")
     assert (lee.metrics["posts"], lee.metrics["duplicates"], lee.metrics["rejected"]) == (293, 7, 0)

@@ -205,6 +205,21 @@ def test_after_ctrl_c_in_any_stage_the_next_run_goes_on(fakes: Fakes, posts: Pat
     assert contents(store) == contents(whole) and not list((store.folder / "scratch").iterdir())
 
 
+def test_a_checkpoint_of_other_inputs_is_not_gone_on_from(fakes: Fakes, posts: Path, store: Store):
+    def stopped(*force: str) -> list[str]:
+        fakes.halts["sequence_vae"] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny(posts), store, force=force)
+        return fakes.found["sequence_vae"]
+
+    assert stopped() == [] and stopped() == ["checkpoint"] == stopped("word_vectors")
+    fakes.salt["word_vectors"] = 5
+    assert stopped("word_vectors") == [] and stopped() == ["checkpoint"]
+    (scratch,) = (store.folder / "scratch").iterdir()
+    (scratch / ".began.json").unlink()  # nobody knows from what
+    assert stopped() == []
+
+
 def test_what_a_stopped_process_worked_for_its_checkpoint_counts(fakes: Fakes, posts: Path, store: Store):
     fakes.halts["latents"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

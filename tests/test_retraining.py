@@ -1,17 +1,19 @@
 """Retraining: what changed, whether it is due, what is gone on from, and that nothing worse is promoted."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_stages import Fakes, Judge, folder_of_posts, tiny
 
-from textvae import retraining, runs
+from textvae import retraining, runs, upkeep
 from textvae.data import Post, differ
 from textvae.errors import InputError
 from textvae.evaluate import gate
 from textvae.retraining import DECLINED, NOT_DUE, PROMOTED, UNCHANGED, Due, Outcome
+from textvae.stages import corpus
 from textvae.store import Store
 
 
@@ -51,6 +53,40 @@ def test_nothing_changed_makes_nothing(fakes: Fakes, champion: Store, posts: Pat
     assert fakes.take() == [] and numbers(champion) == (1, 1)
 
 
+@pytest.mark.parametrize(("name", "text"), [
+    ("idea.md", "---\ndraft: true\n---\nNot yet."), ("README.md", "About."), ("zwei.md", "The second."),
+    ("three.md", "---\nlastmod: 2026-12-01\n---\nThe third.")])
+def test_a_file_that_makes_no_other_post_changes_nothing(
+        fakes: Fakes, judge: Judge, posts: Path, store: Store, monkeypatch: pytest.MonkeyPatch, name: str, text: str):
+    monkeypatch.setitem(sys.modules, corpus.__name__, corpus)  # the real readers
+    (posts / "three.md").write_text("---\ndate: 2026-11-01\n---\nThe third.", encoding="utf-8")
+    assert retraining.retrain(tiny(posts), store).result == PROMOTED
+    fakes.take()
+    (posts / name).write_text(text, encoding="utf-8")
+    for due in (Due(), Due(new_posts=5)):
+        outcome = retraining.retrain(tiny(posts), store, due=due)
+        assert (outcome.result, outcome.why) == (UNCHANGED, "run 1 is up to date")
+    assert fakes.take() == [] and numbers(store) == (1, 1)
+    changed = tiny(posts, "latents.batch_size=3")
+    assert retraining.retrain(changed, store, due=Due(new_posts=5)).run == 2, "settings are due at once"
+    folder_of_posts(posts, four="A fourth post.")
+    assert retraining.retrain(changed, store).changes["new"] == 1 and numbers(store) == (3, 3)
+
+
+@pytest.mark.parametrize("damage", ["manifest.json", "mean.npy", ""])
+def test_what_is_damaged_is_not_taken_for_a_run_of_the_same_posts(fakes: Fakes, judge: Judge, champion: Store,
+                                                                  posts: Path, damage: str):
+    run = runs.read(champion, 1)
+    latents = champion.path("latents", run.held["latents"])
+    (posts / "again.md").write_text("Not read by the fakes, and part of the corpus's key.", encoding="utf-8")
+    if damage:
+        (latents / damage).write_bytes(b"\0")
+    else:
+        champion.remove("latents", run.held["latents"])
+    result = retraining.retrain(tiny(posts), champion).result
+    assert result == (UNCHANGED if damage == "mean.npy" else PROMOTED), "only what is written with is read at night"
+
+
 def test_new_posts_are_trained_on_from_the_promoted_weights(fakes: Fakes, judge: Judge, champion: Store, posts: Path):
     before = runs.load(champion, "sequence_vae")
     folder_of_posts(posts, three="A third post.", one="The first post, edited.")
@@ -83,6 +119,31 @@ def test_a_run_after_it_has_nothing_to_do(fakes: Fakes, champion: Store, posts: 
     assert runs.execute(tiny(posts), champion).result.ran == () and numbers(champion) == (2, 2)
     forced = runs.execute(tiny(posts), champion, force=("sequence_vae",))
     assert "sequence_vae" in forced.result.ran and fakes.starts[-1] is None, "forced means from fresh weights"
+
+
+@pytest.mark.parametrize("noticed", ["while it runs", "by the plan"])
+def test_a_run_after_it_starts_cold_where_it_must_and_what_it_went_on_from_was_pruned(
+        fakes: Fakes, champion: Store, posts: Path, noticed: str):
+    folder_of_posts(posts, three="A third post.")
+    retraining.retrain(tiny(posts), champion)
+    upkeep.prune(champion, 1)
+    assert runs.execute(tiny(posts), champion).result.ran == (), "it need not"
+    fakes.salt["word_vectors"] = 1
+    if noticed == "by the plan":
+        fakes.halts["embedding_vae"] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(tiny(posts), champion, force=("word_vectors",))
+        fakes.halts["sequence_vae"] = KeyboardInterrupt()
+        with pytest.raises(KeyboardInterrupt):
+            runs.execute(tiny(posts), champion)
+        reasons = {item.stage: item.reason for item in runs.plan(tiny(posts), champion)}
+        assert reasons["sequence_vae"] == "what it went on from is gone"
+    done = runs.execute(tiny(posts), champion, force=("word_vectors", "latents") if noticed == "while it runs" else ())
+    reasons = {item.stage: item.reason for item in done.result.stages if item.ran}
+    assert reasons["sequence_vae"] == "what it went on from is gone" and fakes.starts[-1] is None
+    assert reasons["latents"] == ("forced" if noticed == "while it runs" else "follows sequence_vae")
+    assert numbers(champion) == (3, 3) and runs.execute(tiny(posts), champion).result.ran == ()
+    assert retraining.retrain(tiny(posts), champion).result == UNCHANGED
 
 
 def test_what_is_worse_is_recorded_and_not_promoted(fakes: Fakes, judge: Judge, champion: Store, posts: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fake_stages import Fakes, tiny
 
-from textvae import runs
+from textvae import lineage, runs, upkeep
 from textvae.config import parse
 from textvae.data import Latents, TrainedNetwork
 from textvae.errors import ConfigError, StoreError
@@ -38,6 +38,26 @@ def test_nothing_to_do_makes_no_record(fakes: Fakes, posts: Path, store: Store):
     assert not forced.recorded and forced.result.ran == ("latents",), "the bytes are the same"
     part = runs.execute(tiny(posts), store, until="tokens")
     assert not part.recorded and part.run.number == 1
+
+
+def test_a_corpus_that_comes_out_the_same_is_read_and_nothing_follows(fakes: Fakes, posts: Path, store: Store):
+    first = runs.execute(tiny(posts), store).run
+    (posts / "note.md").write_text("Part of the corpus's key, and not read by the fakes.", encoding="utf-8")
+    assert {item.state for item in runs.plan(tiny(posts), store)} == {"to run"}, "before it is read nobody knows"
+    again = runs.execute(tiny(posts), store)
+    assert again.result.ran == ("corpus",) and not again.recorded
+    assert runs.facts_of(again.result)["corpus"]["key"] == first.held["corpus"] and len(store.keys("corpus")) == 2
+    assert {item.state for item in runs.plan(tiny(posts), store)} == {"done"}
+    assert runs.execute(tiny(posts), store).result.ran == ()
+    assert runs.execute(tiny(posts, "corpus.drafts=true"), store, force=("corpus",)).result.ran == ("corpus",)
+    second = runs.execute(tiny(posts, "latents.batch_size=8"), store)
+    assert second.result.ran == ("latents", "latent_transformer", "evaluation")
+    assert second.run.held["corpus"] == first.held["corpus"] and upkeep.verify(store) == []
+    made = {own.stage: own for own in lineage.trace(store).made}
+    assert made["tokens"].inputs == {"corpus": made["corpus"].key} and not any(own.trouble for own in made.values())
+    # What is damaged stands in for nothing.
+    (store.path("corpus", first.held["corpus"]) / "rejected.jsonl").write_text("damage")
+    assert next(item.reason for item in runs.plan(tiny(posts), store) if item.state == "to run") == "follows corpus"
 
 
 def test_a_changed_setting_makes_a_run_and_changing_it_back_another(fakes: Fakes, posts: Path, store: Store):

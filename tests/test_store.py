@@ -308,10 +308,39 @@ def test_the_next_lock_tidies_up_after_a_killed_writer(store: Store):
     half.mkdir(parents=True)
     (half / "mean.npy").write_bytes(b"half")
     store.path("latents", "k1").rename(store.folder / "tmp" / "latents=k1=old")  # killed between the two renames
+    (problem,) = store.verify()
+    assert str(problem).startswith(f"{store.path('latents', 'k1')}: was put aside by a writer that was killed")
+    assert "textvae prune blog --keep 9 --dry-run" in problem.what
     with Store(store.root, "blog").lock():
         pass
-    assert store.load("latents", "k1", Latents).mean[0, 0] == 1
+    assert store.load("latents", "k1", Latents).mean[0, 0] == 1 and store.verify() == []
     assert not list((store.folder / "tmp").iterdir()) and store.artefacts() == [("latents", "k1")]
+
+
+def test_a_replacement_that_fails_half_way_leaves_the_old_one(store: Store, monkeypatch: pytest.MonkeyPatch):
+    store.write("latents", "k1", latents(1))
+    rename = os.rename
+
+    def failing(source: Path, target: Path) -> None:
+        if source.name.endswith("=new"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    for key in ("k1", "k2"):
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.write("latents", key, latents(2), replace=True)
+        assert store.load("latents", "k1", Latents).mean[0, 0] == 1 and store.artefacts() == [("latents", "k1")]
+
+
+def test_a_stray_file_among_what_is_half_written_stops_nobody(store: Store, tmp_path: Path):
+    store.write("latents", "k1", latents(1))
+    (tmp_path / "elsewhere").mkdir()
+    for name in (".DS_Store", "latents=k2=old"):
+        (store.folder / "tmp" / name).write_text("x")
+    (store.folder / "tmp" / "link").symlink_to(tmp_path / "elsewhere")
+    store.write("latents", "k2", latents(2))
+    assert not list((store.folder / "tmp").iterdir()) and store.verify() == [] and (tmp_path / "elsewhere").is_dir()
 
 
 def test_removing(store: Store):

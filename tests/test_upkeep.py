@@ -78,6 +78,16 @@ def test_pruning_leaves_what_a_run_that_was_stopped_lately_goes_on_from(
     assert upkeep.prune(three, 9).artefacts == (finished,) and not three.has(*finished)
 
 
+def test_pruning_takes_a_stray_file_and_a_link_to_nowhere_among_the_checkpoints(three: Store):
+    left = three.scratch("latents", "0123")
+    (left / "link").symlink_to("nowhere")
+    stray = left.parent / ".DS_Store"
+    stray.write_text("x")
+    for path in (left / "link", left, stray):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    assert upkeep.prune(three, 3).scratch == (stray.name, left.name) and not list(stray.parent.iterdir())
+
+
 def test_pruning_needs_a_number_and_whole_records(three: Store):
     with pytest.raises(ConfigError, match="--keep must be at least 1, not 0"):
         upkeep.prune(three, 0)

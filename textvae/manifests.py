@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -55,6 +56,14 @@ def files(folder: Path) -> list[str]:
         links = [name for name in folders if (here / name).is_symlink()]
         found += [(here / name).relative_to(folder).as_posix() for name in (*names, *links)]
     return sorted(found)
+
+
+def discard(path: Path) -> None:
+    """Delete a folder with all that is in it, or whatever else lies there, such as a desktop's ``.DS_Store``."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def fact(path: Path) -> dict[str, Any]:

@@ -98,9 +98,19 @@ def run(config: PipelineConfig, store: Store, *, until: str | None = None, force
         if workers is not None or (device == "gpu" and any(
                 runner.settled(item.stage).tensors for item in planned if item.state == "to run")):
             runner.start_device()
-        finished = tuple(runner.finish(item, facts) for item, (_, facts) in zip(planned, chain, strict=True))
+        finished: list[Finished] = []
+        while (done := len(finished)) < len(chain):
+            if planning.stranded(store, *chain[done]):  # since a stage before it came out different just now
+                chain = planning.chain(config, store, until, force, start, held, chain[:done])
+                planned = planned[:done] + planning.judge(chain[done:], store, force)
+            made = runner.finish(planned[done], chain[done][1])
+            if made.stage == "corpus" and (own := planning.stand_in(store, made.key, held)) != made.key:
+                made = replace(made, key=own, metrics=store.manifest("corpus", own)["metrics"])
+                chain = planning.chain(config, store, until, force, start, held, [(own, chain[0][1])])
+                planned = planned[:1] + planning.judge(chain[1:], store, force)
+            finished.append(made)
         runner.dismiss()
-    return Result(finished, time.monotonic() - started, planned_in, runner.describe())
+    return Result(tuple(finished), time.monotonic() - started, planned_in, runner.describe())
 
 
 def join(config: PipelineConfig, store: Store, workers: Workers, *, device: str = "auto", precision: str = "auto",
@@ -227,8 +237,10 @@ class _Runner:
         if row.shared and self.devices is not None:
             self.devices.tell({"stage": row.name, "inputs": item.inputs, "start": facts.get("start"),
                                "config": as_dict(self.config)})
-        scratch = store.scratch(row.name, item.key)
-        before, started = _before(scratch), time.monotonic()
+        earlier = [store.manifest(name, facts["start"][name])["content"]
+                   for name in (planning.EARLIER if facts.get("start") else ())]
+        scratch, before = _begin(store, item, [*(own["content"] for own in made_from.values()), *earlier])
+        started = time.monotonic()
         with meter.part("work"):
             artefact = self._work(row, inputs, meter, facts, scratch)
         seconds = round(time.monotonic() - started, 3)
@@ -270,8 +282,7 @@ class _Runner:
         """What a stage goes on from, a ``textvae.data.Start``."""
         from textvae.data import Start as Loaded
 
-        before = {name: self.store.load(name, facts[name], planning.artefact_type(name))
-                  for name in ("sequence_vae", "tokens")}
+        before = {name: self.store.load(name, facts[name], planning.artefact_type(name)) for name in planning.EARLIER}
         return Loaded(before["sequence_vae"], before["tokens"], facts["epochs"], facts["replay"],
                       tuple(facts["fresh"]))
 
@@ -283,15 +294,20 @@ class _Runner:
         return {**used, "tokens_per_second": rate, "gpu_peak_memory": gpu}
 
 
-def _before(scratch: Path) -> float:
-    """Note that a stage begins to work, and say how many seconds processes that were stopped before have put into what
-    it finds: from their beginning to the last checkpoint."""
+def _begin(store: Store, item: Planned, contents: list[str]) -> tuple[Path, float]:
+    """The folder for a stage's checkpoints, with a note that it begins to work, and the seconds that processes that
+    were stopped before have put into what it finds there: from their beginning to the last checkpoint. What was made
+    from other contents, or nobody knows from which, has gone: a forced stage before it keeps its key.
+    """
+    scratch, spent, goes_on = store.scratch(item.stage, item.key), 0.0, False
     mark = scratch / ".began.json"
-    spent = 0.0
     with suppress(OSError, ValueError, KeyError):  # there is none, or a kill left half of one
         told = json.loads(mark.read_text(encoding="utf-8"))
+        goes_on = told["contents"] == contents
         last = max((path.stat().st_mtime for path in scratch.rglob("*") if path != mark), default=0.0)
         spent = told["before"] + max(0.0, last - told["began"])
-    with suppress(OSError):  # only a courtesy: of a full disk the stage tells, and in better words
-        mark.write_text(json.dumps({"before": spent, "began": time.time()}), encoding="utf-8")
-    return spent
+    if not goes_on:
+        scratch, spent = store.scratch(item.stage, item.key, empty=True), 0.0
+    with suppress(OSError):  # of a full disk the stage tells, and in better words
+        mark.write_text(json.dumps({"before": spent, "began": time.time(), "contents": contents}), encoding="utf-8")
+    return scratch, spent

@@ -52,11 +52,12 @@ STAGES: tuple[Stage, ...] = (
                          "word_transformer", "language_model", "autoencoder"), "Evaluation", version=15),
 )
 
-# Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names and
-# contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
+# Settings that no artefact depends on. The paths are here because the corpus key holds a fingerprint of the names,
+# formats and contents that they lead to, so that a folder may move; logs for TensorBoard change nothing that is stored.
 UNKEYED = {"corpus": {"path", "validation", "test", "background"}, "sequence_vae": {"tensorboard"}}
 
 
+EARLIER = ("sequence_vae", "tokens")  # the stages whose earlier artefacts one goes on from
 Held = dict[str, str]  # stage -> key of what a run holds
 Chain = list[tuple[str, dict[str, Any]]]  # a key and the facts that it is the hash of, of each stage in order
 
@@ -127,7 +128,9 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
         force: Stages to run although their artefacts exist.
         start: What the sequence VAE goes on from.
         held: The artefacts of a run whose word counts: where its sequence VAE went on from an earlier one, and else
-            has these settings and inputs, it is not trained again from nothing.
+            has these settings and inputs, it is not trained again from nothing, unless it must run and what it went on
+            from is gone. Its corpus stands in for one that came out the same; before that is read nobody knows, and
+            all that follows is planned.
 
     Raises:
         ConfigError: An unknown stage.
@@ -138,8 +141,16 @@ def plan(config: PipelineConfig, store: Store, until: str | None = None, force: 
 
 
 def chain(config: PipelineConfig, store: Store, until: str | None, force: tuple[str, ...], start: Start | None,
-           held: Held | None) -> Chain:
-    """The key of every wanted stage, and the facts that it is the hash of, in order."""
+          held: Held | None, made: Chain | None = None) -> Chain:
+    """The key of every wanted stage, and the facts that it is the hash of, in order.
+
+    Args:
+        config, store, until, force, start, held: As for ``plan``.
+        made: The links that stay as they are, from the first on.
+
+    Raises:
+        TextvaeError: As ``plan``.
+    """
     wanted = {row.name for row in STAGES}
     if until is not None:
         wanted = {stage(until).name}
@@ -148,16 +159,40 @@ def chain(config: PipelineConfig, store: Store, until: str | None, force: tuple[
     for name in force:
         if stage(name).name not in wanted:
             raise ConfigError(f"stage {name} is forced, but --until {until} does not need it", "leave one of them out")
-    made: dict[str, tuple[str, dict[str, Any]]] = {}
-    for row in (row for row in STAGES if row.name in wanted):
-        key, facts = link(row, config, {name: made[name][0] for name in row.inputs})
+    links = {facts["stage"]: (key, facts) for key, facts in made or ()}
+    for row in (row for row in STAGES if row.name in wanted - links.keys()):
+        key, facts = link(row, config, {name: links[name][0] for name in row.inputs})
+        if row.name == "corpus" and row.name not in force:
+            key = stand_in(store, key, held)
         if row.warm:
             begin = as_dict(start) if start else None if row.name in force else _began(store, row.name, key, held)
             if begin:
-                facts |= {"start": begin, "cold": key}
-                key = _hashed(facts)
-        made[row.name] = key, facts
-    return list(made.values())
+                warm = facts | {"start": begin, "cold": key}
+                if stranded(store, _hashed(warm), warm):
+                    facts["gone"] = True
+                else:
+                    key, facts = _hashed(warm), warm
+        links[row.name] = key, facts
+    return list(links.values())
+
+
+def stand_in(store: Store, key: str, held: Held | None) -> str:
+    """The key of the corpus that what follows is made from: a run's, where it is whole and byte for byte the one of
+    this key, though made of other files, by other settings or other code; else this one."""
+    own = (held or {}).get("corpus", key)
+    if own == key or not (store.has("corpus", key) and store.has("corpus", own)) or store.check("corpus", own):
+        return key
+    made, before = (store.manifest("corpus", name)["content"] for name in (key, own))
+    return own if made == before else key
+
+
+def stranded(store: Store, key: str, facts: dict[str, Any]) -> bool:
+    """Whether a stage that goes on from an earlier run must run though that is gone, as after ``prune``."""
+    begin = facts.get("start")
+    if not begin or all(store.has(name, begin[name]) for name in EARLIER):
+        return False
+    item = Planned(facts["stage"], key, facts["inputs"], "", "")
+    return not store.has(item.stage, key) or bool(outdated(item, store, ()))
 
 
 def _began(store: Store, name: str, key: str, held: Held | None) -> dict[str, Any] | None:
@@ -168,6 +203,24 @@ def _began(store: Store, name: str, key: str, held: Held | None) -> dict[str, An
     manifest = store.manifest(name, own)
     begin: dict[str, Any] | None = manifest.get("start") if manifest.get("cold") == key else None
     return begin
+
+
+def alike(config: PipelineConfig, store: Store, held: Held) -> bool:
+    """Whether the artefacts of a run are there, made by these settings and this code, whatever the corpus is by now.
+
+    Raises:
+        TextvaeError: As ``plan``.
+    """
+    for _, facts in chain(config, store, None, (), None, held)[1:]:
+        name, own = facts["stage"], held.get(facts["stage"], "")
+        if not store.has(name, own):
+            return False
+        made = store.manifest(name, own)
+        item = Planned(name, own, {source: fact["key"] for source, fact in made["inputs"].items()}, "", "")
+        if ((made["version"], made["seed"]) != (facts["version"], facts["seed"]) or outdated(item, store, ())
+                or any(made["config"].get(setting) != value for setting, value in facts["config"].items())):
+            return False
+    return True
 
 
 def link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[str, dict[str, Any]]:
@@ -225,7 +278,8 @@ def _why(facts: dict[str, Any], store: Store, again: set[str]) -> str:
     last = max(older, key=lambda manifest: str(manifest["made"]))
     reasons = [f"code version {facts['version']}"] if last["version"] != facts["version"] else []
     if facts.get("start") != last.get("start"):
-        reasons.append("goes on from earlier weights" if facts.get("start") else "from fresh weights")
+        reasons.append("goes on from earlier weights" if facts.get("start")
+                       else "what it went on from is gone" if facts.get("gone") else "from fresh weights")
     if last["seed"] != facts["seed"]:
         reasons.append(f"seed {last['seed']} -> {facts['seed']}")
     if last["fingerprint"] != facts.get("fingerprint", ""):

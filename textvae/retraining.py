@@ -128,19 +128,25 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
         return Outcome(store.pipeline, PROMOTED, "the first run", first.run.number)
     outcome = Outcome(store.pipeline, UNCHANGED, "", before=champion.number)
     # A batch that was declined and is gone again leaves the promoted run up to date, though it is not the newest.
-    for run in (champion, newest) if newest.number != champion.number else (champion,):
+    known = (champion, newest) if newest.number != champion.number else (champion,)
+    for run in known:
         held = {} if from_scratch else run.held
         planned = {item.stage: item for item in planning.plan(config, store, held=held)}
         if all(item.state == "done" and item.key == run.held.get(stage) for stage, item in planned.items()):
             return replace(outcome, why=_unchanged(champion, run))
     _whole(store, champion)
-    (read,) = pipeline.run(config, store, until="corpus", progress=progress).stages
+    (read,) = pipeline.run(config, store, until="corpus", held=newest.held, progress=progress).stages
     corpus = store.load("corpus", read.key, Corpus)
     old = _posts(store, champion)
     changes = differ(old, corpus.posts)
     outcome = replace(outcome, changes=changes.counts())
+    for run in () if from_scratch else known:
+        # A draft, a README or front matter that nobody reads makes another corpus, and no other post.
+        if _made_of(config, store, run, corpus.posts):
+            return replace(outcome, why=_unchanged(champion, run))
     # Settings or code that changed are due at once.
-    early = "" if from_scratch or read.key == newest.held.get("corpus") else _early(due, champion, changes, started)
+    same = read.key == newest.held.get("corpus") or not any(outcome.changes.values())
+    early = "" if from_scratch or same else _early(due, champion, changes, started)
     if early:
         return replace(outcome, result=NOT_DUE, why=early)
     checks = _screen(config, old, corpus, changes)
@@ -206,6 +212,16 @@ def _posts(store: Store, run: Run) -> "tuple[Post, ...]":
 
     key = run.held.get("corpus", "")
     return store.load("corpus", key, Corpus).posts if store.has("corpus", key) else ()
+
+
+def _made_of(config: PipelineConfig, store: Store, run: Run, posts: "tuple[Post, ...]") -> bool:
+    """Whether a run was made of these posts, by these settings and this code; what is damaged vouches for nothing."""
+    from textvae.data import differ
+
+    try:
+        return planning.alike(config, store, run.held) and not any(differ(_posts(store, run), posts).counts().values())
+    except StoreError:
+        return False
 
 
 def _early(due: Due, champion: Run, changes: "Changes", now: str) -> str:

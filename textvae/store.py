@@ -160,12 +160,16 @@ class Store:
 
     def verify(self) -> list[Problem]:
         """Check every artefact of the pipeline, and that no folder is without a manifest."""
+        put_aside = list(self._put_aside())
         problems = [problem for stage, key in self.artefacts() for problem in self.check(stage, key)
                     if self.path(stage, key).exists()]  # what is pruned meanwhile is no problem
         bare = [path for path in sorted(self.folder.glob("*/*/"))
                 if path.parent.name not in RESERVED and not (path / MANIFEST).is_file()]
-        return problems + [Problem(path / MANIFEST, "is missing") for path in bare
-                           if path.exists() and not (path / MANIFEST).is_file()]  # nor is what is made anew
+        problems += [Problem(path / MANIFEST, "is missing") for path in bare
+                     if path.exists() and not (path / MANIFEST).is_file()]  # nor is what is made anew
+        return problems + [Problem(target, "was put aside by a writer that was killed; whoever writes next puts it "
+                                           f"back, such as: {self.command('prune', '--keep', '9', '--dry-run')}")
+                           for old, target in put_aside if old.exists() and not target.exists()]
 
     def get(self, name: str) -> dict[str, Any]:
         """Read a record that ``put`` wrote, such as ``runs/0001.json``.
@@ -219,10 +223,20 @@ class Store:
                     (self.folder / ".lock.json").unlink()
             self._lock.release()
 
-    def scratch(self, stage: str, key: str) -> Path:
-        """An existing folder for checkpoints; it outlives a killed process and goes when the artefact is stored."""
+    def scratch(self, stage: str, key: str, *, empty: bool = False) -> Path:
+        """An existing folder for checkpoints; it outlives a killed process and goes when the artefact is stored.
+
+        Args:
+            stage, key: Of what is being made.
+            empty: Throw away what is in it.
+
+        Raises:
+            StoreError: It cannot be made, or emptied.
+        """
         folder = self.folder / "scratch" / f"{stage}-{key}"
         with self._writing("make"):
+            if empty and folder.exists():
+                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -351,20 +365,29 @@ class Store:
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)
-        aside.rename(target)
+        try:
+            aside.rename(target)
+        except OSError:
+            with suppress(OSError):  # there was none, or the next lock puts it back
+                old.rename(target)
+            raise
         manifests.sync(target.parent)
         manifests.sync(self.folder)
         shutil.rmtree(old, ignore_errors=True)
 
     def _recover(self) -> None:
         """Clean up after a writer that was killed; one that died between two renames gets its old artefact back."""
+        for old, target in self._put_aside():
+            old.rename(target)
         for aside in (self.folder / "tmp").glob("*"):
-            stage, _, rest = aside.name.partition("=")
-            target = self.path(stage, rest.removesuffix("=old"))
-            if rest.endswith("=old") and not target.exists():
-                aside.rename(target)
-            else:
-                shutil.rmtree(aside)
+            manifests.discard(aside)
+
+    def _put_aside(self) -> Iterator[tuple[Path, Path]]:
+        """Artefacts that a writer took out of their place without putting others into it, and that place."""
+        for old in (self.folder / "tmp").glob("*=*=old"):
+            stage, _, key = old.name.removesuffix("=old").partition("=")
+            if old.is_dir() and not self.path(stage, key).exists():
+                yield old, self.path(stage, key)
 
     def _drop_scratch(self, stage: str, key: str) -> None:
         shutil.rmtree(self.folder / "scratch" / f"{stage}-{key}", ignore_errors=True)

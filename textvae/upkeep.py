@@ -1,6 +1,5 @@
 """Looking after a store: what may be thrown away, whether every byte is as written, and how much there is."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -128,7 +127,7 @@ def prune(store: Store, keep: int, dry_run: bool = False) -> Pruned:
             for artefact in goes:
                 store.remove(*artefact)
             for path in stale:
-                shutil.rmtree(path)
+                manifests.discard(path)
     return pruned
 
 
@@ -168,7 +167,7 @@ def status(store: Store) -> Status:
 
 
 def _changed(folder: Path) -> str:
-    newest = max((path.stat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0)
+    newest = max((path.lstat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0)
     return datetime.fromtimestamp(newest, UTC).isoformat(timespec="microseconds")
 
 

@@ -1,5 +1,6 @@
 """Which files a corpus path stands for, each with the reader it needs."""
 
+import errno
 import glob
 import importlib.util
 import os
@@ -207,8 +208,10 @@ def _unfit(path: Path, name: str, root: Path, plain: bool, drafts: bool, format:
             return "a link that leaves the folder"
         if not plain and not stat.S_ISREG(target.stat().st_mode):
             return "not a regular file"
-    except (OSError, RuntimeError) as error:
-        return f"cannot be read: {error}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except RuntimeError:  # what Python 3.11 and 3.12 say of a link that leads to itself
+        return f"cannot be read: {os.strerror(errno.ELOOP)}"
     if format != "folder":
         return ""
     if path.name.startswith("_"):

@@ -79,13 +79,13 @@ def run(config: CorpusConfig, *, seed: int, progress: Progress, scratch: Path) -
 
 
 def fingerprint(config: CorpusConfig) -> str:
-    """Hash the names and contents of every file that the settings read.
+    """Hash the names and contents of every file that the settings read, and what each is read as.
 
     Args:
         config: Where the posts are.
 
     Returns:
-        sha256 in hex; the same as long as no file to read is added, removed, renamed or changed.
+        sha256 in hex; the same as long as no file is added, removed, renamed, changed or read as another format.
 
     Raises:
         InputError: Nothing is there.
@@ -101,7 +101,7 @@ def fingerprint(config: CorpusConfig) -> str:
                     content = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 content = f"cannot be read: {error.strerror}"
-            digest.update(f"{split}\0{source.name}\0{content}\0".encode())
+            digest.update(f"{split}\0{source.name}\0{source.format}\0{content}\0".encode())
     return digest.hexdigest()
 
 
