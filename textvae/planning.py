@@ -45,9 +45,9 @@ STAGES: tuple[Stage, ...] = (
           warm=True, shared=True),
     Stage("latents", ("tokens", "sequence_vae"), "Latents", version=3),
     Stage("latent_transformer", ("tokens", "latents"), "TrainedNetwork", version=2, shared=True),
-    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=4, shared=True),
-    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=3, shared=True),
-    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=3, shared=True),
+    Stage("word_transformer", ("tokens", "embedding_vae"), "TrainedNetwork", version=5, shared=True),
+    Stage("language_model", ("tokens", "sequence_vae"), "TrainedNetwork", version=4, shared=True),
+    Stage("autoencoder", ("tokens", "sequence_vae"), "TrainedNetwork", version=4, shared=True),
     Stage("evaluation", ("tokens", "embedding_vae", "sequence_vae", "latents", "latent_transformer",
                          "word_transformer", "language_model", "autoencoder"), "Evaluation", version=15),
 )

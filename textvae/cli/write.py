@@ -227,7 +227,7 @@ def encode(pipeline: str, text: tuple[str, ...], run: int | None, device: str, s
         textvae encode quickstart "The talks will go on."
         textvae encode quickstart - --json < sentences.txt
     """
-    from textvae.cli.console import say_json
+    from textvae.cli.console import say_json, tell
 
     def leave(why: str) -> None:
         tell(f"left out: {why}")
