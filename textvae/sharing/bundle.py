@@ -29,6 +29,7 @@ MANIFEST = {"stage": str, "key": KEY, "content": SHA256, "version": int, "seed":
             "made": str, "commit": str, "python": str, "packages": {"*": str}, "fingerprint": str, "device": dict,
             "config": dict, "metrics": {"*": PLAIN}, "inputs": {"*": {"key": KEY, "content": SHA256}},
             "files": {"*": {"sha256": SHA256, "size": int}}}
+CHECK = ("name", "passed", "before", "after")  # of a condition of a promotion; its words may name posts
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def parse(text: bytes, where: str) -> Bundle:
     order = [row.name for row in planning.STAGES if row.name in run["stages"]]
     own = Run(**{**known, "config": settings(run["config"], where), "started": _past(run["started"]), "replaced": None,
                  "stages": {stage: run["stages"][stage] for stage in order}})
-    found = {stage: _known(record["manifests"][stage]) for stage in order}
+    found = {stage: known_of(record["manifests"][stage]) for stage in order}
     return Bundle(own, found, tuple(map(str, record["left_out"])))
 
 
@@ -113,6 +114,24 @@ def settings(table: dict[str, Any], where: str) -> dict[str, Any]:
     for section, names in planning.UNKEYED.items():
         plain[section] |= dict.fromkeys(names, "")
     return plain
+
+
+def known_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with nothing that is not told in ``MANIFEST`` but the numbers of what was used, and without paths.
+
+    What a training went on from, among the rest, names the posts that were new then.
+    """
+    told = {name: value for name, value in manifest.items() if name in (*MANIFEST, "usage")}
+    used = told.pop("usage", {})
+    numbers = used.items() if isinstance(used, dict) else ()
+    paths = set(told["config"]).intersection(planning.UNKEYED.get(told["stage"], ()))
+    return told | {"usage": {name: value for name, value in numbers if isinstance(value, NUMBER)},
+                   "config": told["config"] | dict.fromkeys(paths, "")}
+
+
+def compared(gate: dict[str, Any]) -> dict[str, Any]:
+    """What a retraining compared before it promoted a run or did not, without the words, in which posts are named."""
+    return gate | {"checks": [{name: check[name] for name in CHECK} for check in gate["checks"]]} if gate else {}
 
 
 def _misfit(value: Any, shape: Any, name: str = "it") -> str:
@@ -150,14 +169,6 @@ def _odd(record: dict[str, Any]) -> str:
                 return f"{file} has {fact['size']} bytes"
     total = sum(fact["size"] for manifest in found.values() for fact in manifest["files"].values())
     return f"its files have {total:,} bytes, and {MOST:,} is the most" if total > MOST else ""
-
-
-def _known(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest with nothing that is not told in ``MANIFEST`` but the numbers of what was used."""
-    told = {name: value for name, value in manifest.items() if name in (*MANIFEST, "usage")}
-    used = told.pop("usage", {})
-    numbers = used.items() if isinstance(used, dict) else ()
-    return told | {"usage": {name: value for name, value in numbers if isinstance(value, NUMBER)}}
 
 
 def _past(moment: str) -> str:

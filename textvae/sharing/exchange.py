@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from textvae import catalogue, manifests, planning, runs
 from textvae.errors import StoreError, TextvaeError
 from textvae.runs import Run
-from textvae.sharing.bundle import INDEX, Bundle, dump, read, settings
+from textvae.sharing.bundle import INDEX, Bundle, compared, dump, known_of, read, settings
 from textvae.sharing.lean import DATA, is_reduced, lean
 from textvae.store import Store
 
@@ -138,11 +138,12 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
                 manifest |= {"key": key, "files": files, "content": content}
         elif problems := store.check(stage, fact["key"]):
             raise StoreError(str(problems[0]), store.remedy(stage, fact["key"]))
-        made[stage], folders[stage] = manifest, folder
+        made[stage], folders[stage] = known_of(manifest), folder
         stages[stage] = fact | {"key": manifest["key"], "content": manifest["content"]}
     left_out = (*run.origin.get("left_out", ()), *(stage for stage in run.stages if stage not in stages))
     plain = settings(run.config, f"run {run.number} of {run.pipeline}")
-    own = replace(run, pipeline=store.pipeline, stages=stages, config=plain, origin={})
+    own = replace(run, pipeline=store.pipeline, stages=stages, config=plain, origin={},
+                  gate=compared(run.gate))
     return Bundle(own, made, left_out), folders
 
 
