@@ -430,6 +430,20 @@ def test_a_damaged_run_is_not_exported(tmp_path: Path):
     assert not [path for path in tmp_path.iterdir() if "run.zip" in path.name]
 
 
+def test_an_artefact_that_is_gone_while_it_is_exported_is_told(tmp_path: Path):
+    store = filled(tmp_path)
+    key = runs.read(store, 1).held["sequence_vae"]
+
+    class Overtaken(zipped.Zipped):
+        def put(self, name: str, source: Any) -> None:
+            super().put(name, source)
+            if store.has("sequence_vae", key):
+                store.remove("sequence_vae", key)
+
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as packed, pytest.raises(StoreError, match="was made anew while"):
+        send(store, Overtaken(packed, "run.zip"))
+
+
 IMPORT = """
 import sys
 from pathlib import Path

@@ -1,10 +1,11 @@
 """An address that fsspec knows, such as ``s3://bucket/blog`` or a folder, as a place for a run."""
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from textvae.errors import InputError, TextvaeError
 from textvae.sharing.bundle import INDEX, Bundle, read
@@ -37,14 +38,15 @@ class Address:
                              "give a folder, or an address such as s3://bucket/name") from error
         self._root = root.rstrip("/")
 
-    def put(self, name: str, source: Path) -> None:
+    def put(self, name: str, source: BinaryIO) -> None:
         """Add a file; one of this name and size is there from before, since names are by contents."""
         path = self._path(name)
         with self._told("write"):
-            if self._files.exists(path) and self._files.size(path) == source.stat().st_size:
+            if self._files.exists(path) and self._files.size(path) == os.fstat(source.fileno()).st_size:
                 return
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(source), path)
+            with self._files.open(path, "wb") as file:
+                shutil.copyfileobj(source, file, CHUNK)
 
     def finish(self, name: str, text: str) -> None:
         """Put the index in its place in one step, after all that it names."""
