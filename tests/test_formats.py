@@ -15,9 +15,12 @@ from traded import SECRET, filled
 
 import textvae as package
 from textvae import nn
+from textvae.data import WordVectors
+from textvae.data.vectors import SIGNS
 from textvae.errors import InputError, TextvaeError
 from textvae.formats import files, folder, vectors
 from textvae.store import Store
+from textvae.text import tokenizer
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru", "encoder_layers": 2, "bidirectional": True, "layer_norm": True, "skip": True},
@@ -148,6 +151,15 @@ def test_words_and_vectors_are_those_of_the_run(home: Store, made: Path):
     loaded = KeyedVectors.load_word2vec_format(str(made / "compressed_vectors.txt"), binary=False)
     assert list(loaded.index_to_key) == words and loaded["cat"].tolist() == [1.0, 1.0]
     assert json.loads((made / "model.json").read_text())["special"]["end"] == words.index("</s>")
+
+
+def test_every_token_of_bytes_is_one_line(tmp_path: Path):
+    words = tokenizer.train(["The cat sat on the mat.", "one\x85two\u2028three\u2029"], level="bpe", vocabulary=300)
+    lines = "".join(piece.translate(SIGNS) + "\n" for piece in (*words.pieces, "\x85", "\u2028", "\u2029"))
+    assert len(lines.splitlines()) == words.size + 3
+    assert len({piece.translate(SIGNS) for piece in map(chr, range(0x3000)) if piece.translate(SIGNS) != piece}) == 14
+    WordVectors(np.ones((words.size, 2), np.float32), words.pieces, np.zeros(words.size, np.int64)).save(tmp_path)
+    assert len((tmp_path / "vectors.txt").read_text(encoding="utf-8").splitlines()) == words.size + 1
 
 
 def test_vectors_of_tokens_that_read_alike_are_those_of_the_first(tmp_path: Path):
