@@ -18,7 +18,7 @@ from commands import textvae
 from traded import filled
 
 from textvae import runs, tracking
-from textvae.errors import InputError
+from textvae.errors import InputError, TextvaeError
 from textvae.runs import Run
 from textvae.store import Store
 
@@ -156,6 +156,28 @@ def test_metrics_are_flat_numbers_under_names_that_mlflow_takes(home: Store):
     found = tracking.metrics(replace(run, stages={"evaluation": fact}))
     assert found == {"evaluation.kl": 2.0, "evaluation.kl.low": 1.5, "evaluation.turned_é_": 1.0,
                      "evaluation.split.train": 3.0}
+
+
+def test_names_of_labels_are_those_that_mlflow_takes(home: Store):
+    run = runs.read(home, 1)
+    fact = {**run.stages["evaluation"], "metrics": {f"turned_category={label}": {"value": 1.0} for label in (
+        "blog/", "http://a.example/b", "../x", "x" * 300)}}
+    counted = {**run.stages["corpus"], "metrics": {"posts": 3, "top_labels": {"category=blog/": 2},
+                                                   "rejected_reasons": {"no text in a//b": 1}}}
+    found = tracking.metrics(replace(run, stages={"corpus": counted, "evaluation": fact}))
+    assert list(found)[:-1] == ["corpus.posts", "evaluation.turned_category_blog_",
+                                "evaluation.turned_category_http:__a.example_b", "evaluation.turned_category_.._x"]
+    assert [len(name) for name in found][-1] == 250
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="not even MLflow's client is installed")
+def test_only_where_nobody_answers_a_server_is_asked_for(home: Store):
+    with pytest.raises(TextvaeError, match="see that an MLflow server answers there"):
+        tracking.track(home, "http://127.0.0.1:9")
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(TextvaeError, match="Invalid value .these are MLflow's"), tracking._answering("http://a"):
+        raise MlflowException("Invalid value")
 
 
 def test_parameters_hold_no_path(home: Store):

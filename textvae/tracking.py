@@ -25,6 +25,8 @@ from textvae.store import Store
 
 IDENTITY = "textvae.identity"  # the tag that an MLflow run is found again by
 PARAMS, METRICS = 100, 500  # most that one request may hold, and well below it
+NAME = 250  # the most characters that a metric's name may have
+WORDS = ("top_labels", "rejected_reasons")  # metrics that count texts of the posts: only metrics.json has them
 MODEL = "model"  # the folder of an MLflow run's artefacts that a model version's source is
 
 
@@ -98,8 +100,10 @@ def _answering(uri: str) -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:
+        silent = str(error).startswith("API request to")  # so begins what MLflow's client says where nobody answers
         raise TextvaeError(f"{without_password(uri)}: {without_password(str(error))}",
-                           "see that an MLflow server answers there: mlflow server --workers 1") from error
+                           "see that an MLflow server answers there: mlflow server --workers 1" if silent else
+                           "these are MLflow's words; a server's address is like http://127.0.0.1:5000") from error
 
 
 def _identity(run: Run) -> str:
@@ -163,7 +167,7 @@ def parameters(run: Run) -> dict[str, str]:
 
 
 def metrics(run: Run) -> dict[str, float]:
-    """A run's numbers by ``stage.name``; of one with an interval also ``.low`` and ``.high``."""
+    """A run's numbers by ``stage.name``, without ``WORDS``; of one with an interval also ``.low`` and ``.high``."""
     found: dict[str, float] = {}
 
     def take(name: str, value: Any) -> None:
@@ -171,12 +175,16 @@ def metrics(run: Run) -> dict[str, float]:
             for part, inner in value.items():
                 take(name if part == "value" else f"{name}.{part}", inner)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            # MLflow takes no other signs; a constraint may be called by any.
-            found[re.sub(r"[^\w.\- /:]", "_", name)] = float(value)
+            found[_taken(name)] = float(value)
 
     for stage, fact in run.stages.items():
-        take(stage, fact["metrics"])
+        take(stage, {name: value for name, value in fact["metrics"].items() if name not in WORDS})
     return found
+
+
+def _taken(name: str) -> str:
+    """A name as MLflow takes it: a constraint and a label may have any signs, and it reads a / as a folder's."""
+    return re.sub(r"[^\w.\- :]", "_", name)[:NAME]
 
 
 def _history(store: Store, run: Run) -> Iterator[tuple[str, int, float]]:
@@ -187,7 +195,7 @@ def _history(store: Store, run: Run) -> Iterator[tuple[str, int, float]]:
         artefact = runs.load(store, stage, run.number)
         for epoch, row in enumerate(getattr(artefact, "network", artefact).history, start=1):
             for name in row.keys() - {"epoch"}:
-                yield f"history.{stage}.{name}", epoch, row[name]
+                yield _taken(f"history.{stage}.{name}"), epoch, row[name]
 
 
 def _registered(client: Any, store: Store, run: Run, found: Any, model: str) -> str:
