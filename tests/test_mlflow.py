@@ -181,7 +181,7 @@ def test_only_where_nobody_answers_a_server_is_asked_for(home: Store):
         tracking.track(home, "http://127.0.0.1:9")
     from mlflow.exceptions import MlflowException
 
-    with pytest.raises(TextvaeError, match="Invalid value .these are MLflow's"), tracking._answering("http://a"):
+    with pytest.raises(TextvaeError, match=r"Invalid value .these are MLflow's"), tracking._answering("http://a"):
         raise MlflowException("Invalid value")
 
 

@@ -111,7 +111,7 @@ def test_an_artefact_that_is_made_anew_while_it_is_pushed_is_not_pushed_half(hom
             weights = {own: np.asarray(value + 1, value.dtype) for own, value in network.weights.items()}
             home.write("sequence_vae", key, replace(network, weights=weights), inputs={}, replace=True, **FACTS)
 
-    with pytest.raises(StoreError, match=r"weights.h5 was made anew while the run was being copied.*push the run again"):
+    with pytest.raises(StoreError, match=r"weights.h5 was made anew while the run was being copied.*push the run"):
         send(home, Overtaken(address))
     send(home, Address(address))
     assert receive(Address(address), tmp_path).recorded
