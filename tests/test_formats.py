@@ -181,11 +181,23 @@ def test_a_folder_that_holds_something_is_left_as_it_is(home: Store, tmp_path: P
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
+def test_an_empty_folder_that_is_there_is_filled_and_stays_what_it_is(home: Store, tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    folder.convert(home, tmp_path / "link", formats=["card"])
+    assert (tmp_path / "link").is_symlink() and [path.name for path in (tmp_path / "real").iterdir()] == ["README.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_what_fails_half_way_leaves_nothing(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(files, "TOLERANCE", -1.0)
     with pytest.raises(TextvaeError, match="differs from the network"):
         folder.convert(home, tmp_path / "out", formats=["vectors", "keras"])
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TextvaeError, match="differs from the network"):
+        folder.convert(home, tmp_path / "empty", formats=["vectors", "keras"])
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_a_format_whose_packages_are_missing_is_left_out_unless_asked_for(home: Store, tmp_path: Path,
