@@ -1,5 +1,6 @@
 """A run goes to an address and comes from there whole at any moment, or not at all."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -115,6 +116,29 @@ def test_an_artefact_that_is_made_anew_while_it_is_pushed_is_not_pushed_half(hom
         send(home, Overtaken(address))
     send(home, Address(address))
     assert receive(Address(address), tmp_path).recorded
+
+
+def test_two_that_push_at_the_same_time_do_not_meet(home: Store, address: str, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch):
+    first = Address(address)
+    write, turn = first._files.pipe_file, iter([True])
+
+    def pipe_file(path: str, content: bytes) -> None:
+        write(path, content)
+        if next(turn, False):
+            send(home, Address(address))  # the other one does all of it just now
+
+    monkeypatch.setattr(first._files, "pipe_file", pipe_file)
+    send(home, first)
+    assert receive(Address(address), tmp_path).recorded
+    assert [name for name in names(address) if name.startswith(f"/{INDEX}")] == [f"/{INDEX}"]
+
+
+def test_what_is_gone_while_it_is_written_is_told(home: Store, address: str, monkeypatch: pytest.MonkeyPatch):
+    target = Address(address)
+    monkeypatch.setattr(target._files, "pipe_file", lambda path, content: None)
+    with pytest.raises(InputError, match=rf"cannot write {re.escape(address)}: .*{INDEX}.*try again"):
+        send(home, target)
 
 
 def spoil(address: str, file: str, change: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -51,9 +52,10 @@ class Address:
     def finish(self, name: str, text: str) -> None:
         """Put the index in its place in one step, after all that it names."""
         path = self._path(name)
+        aside = f"{path}.{uuid.uuid4().hex}"  # another one for each who pushes at the same time
         with self._told("write"):
-            self._files.pipe_file(f"{path}.new", text.encode())
-            self._files.mv(f"{path}.new", path)
+            self._files.pipe_file(aside, text.encode())
+            self._files.mv(aside, path)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file.
@@ -102,11 +104,11 @@ class Address:
     def _told(self, doing: str, name: str = "") -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
-            what = "no run was pushed to" if name == f"/{INDEX}" else f"there is no {name.lstrip('/')} in"
-            raise InputError(f"{what} {self.name}", "push one with: textvae push PIPELINE ADDRESS") from error
         # What stores elsewhere raise cannot be foreseen: each has its own kinds of errors.
         except Exception as error:
+            if name and isinstance(error, FileNotFoundError):
+                what = "no run was pushed to" if name == f"/{INDEX}" else f"there is no {name.lstrip('/')} in"
+                raise InputError(f"{what} {self.name}", "push one with: textvae push PIPELINE ADDRESS") from error
             why = without_password(str(error)) or type(error).__name__
             raise InputError(f"cannot {doing} {self.name}{name}: {why}",
                              "check the address, your rights and the network, and try again") from error
