@@ -1,6 +1,8 @@
 """An index comes back as it was written, and whatever a foreign hand writes into it is refused in words."""
 
 import copy
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,38 @@ def test_what_is_known_to_nobody_is_not_taken_over(record: dict[str, Any]):
     changed["run"]["extra"] = 1
     found = bundle.parse(manifests.seal(changed).encode(), "there")
     assert "extra" not in found.manifests["tokens"] and found.manifests["tokens"]["usage"] == {"peak_memory": 5}
+
+
+@pytest.mark.parametrize(("way", "value", "said"), [
+    (("run", "seconds"), float("inf"), "inf is too large"), (("run", "seconds"), float("nan"), "nan is too large"),
+    (("run", "stages", "tokens", "seconds"), 10**400, "is too large"),
+    (("run", "pipeline"), "\ud83d", "is no text"), (("run", "config", "\ud83d"), 1, "is no text"),
+    (("run", "device", "kind"), 5, "kind is 5"),
+    (("manifests", "tokens", "device", "replicas"), "2", "replicas is '2'"),
+    (("run", "stages", "tokens", "metrics", "sequences"), 5, "tokens: sequences is 5"),
+    (("run", "stages", "evaluation", "metrics", "kl"), None, "evaluation: kl is None"),
+    (("run", "stages", "sequence_vae", "metrics", "val_kl"), {"value": 1.0, "low": 0.5}, "one end of an interval"),
+    (("manifests", "sequence_vae", "metrics", "val_kl"), {"value": 1.0, "low": "a", "high": 1}, "low is 'a'"),
+    (("run", "device", "deep"), [[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]], "lie too deep")])
+def test_values_that_no_command_could_show_are_refused(record: dict[str, Any], way: tuple[str, ...], value: Any,
+                                                       said: str):
+    changed = copy.deepcopy(record)
+    owner = changed
+    for key in way[:-1]:
+        owner = owner[key]
+    owner[way[-1]] = value
+    plain = json.dumps(changed, indent=1) + "\n"  # as whoever means harm seals it, who has no reason to leave them out
+    text = json.dumps({**changed, "seal": manifests.sha256(plain)}, indent=1) + "\n"
+    with pytest.raises(StoreError, match=f"is not what textvae writes: .*{re.escape(said)}"):
+        bundle.parse(text.encode(), "there")
+
+
+@pytest.mark.parametrize("gate", [None, [], {}, {"promoted": 1, "checks": []}, {"promoted": True, "checks": {}},
+                                  {"promoted": True, "checks": [1]}, {"promoted": True, "checks": [{"name": "x"}]}])
+def test_what_is_no_comparison_is_not_taken_over(record: dict[str, Any], gate: Any):
+    changed = copy.deepcopy(record)
+    changed["run"]["gate"] = gate
+    assert bundle.parse(manifests.seal(changed).encode(), "there").run.gate == {}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,50 @@ def test_workers_that_come_in_any_order_begin_together():
     for guest in guests:
         guest.join(timeout=30)
     assert begun == [None, None]
+
+
+def test_a_worker_that_died_while_it_waited_does_not_count():
+    hosts = (*addresses().split(","), "127.0.0.1:1")
+    port = int(hosts[0].rpartition(":")[2])
+    said = []
+
+    def first():
+        with pytest.raises(TextvaeError) as error:
+            workers.meet(Workers(hosts, 0), wait=6)
+        said.append(error.value.message)
+
+    meeting = threading.Thread(target=first)
+    meeting.start()
+    for place in (1, 2):  # worker 1 comes and is killed; worker 2 stays
+        guest = arrived(port)
+        guest.sendall(str(place).encode())
+        if place == 1:
+            time.sleep(0.2)
+            guest.close()
+    meeting.join(timeout=30)
+    guest.close()
+    assert said == [f"worker 1, {hosts[1]}, did not come"]
+
+
+def arrived(port):
+    """A connection to the first worker, once it listens."""
+    for _ in range(100):
+        try:
+            return socket.create_connection(("127.0.0.1", port))
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the first worker does not listen")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_workers_meet_by_ipv6():
+    hosts = tuple(f"[::1]:{host.rpartition(':')[2]}" for host in addresses().split(","))
+    begun = []
+    guest = threading.Thread(target=lambda: begun.append(workers.meet(Workers(hosts, 1), wait=30)))
+    guest.start()
+    workers.meet(Workers(hosts, 0), wait=30)
+    guest.join(timeout=30)
+    assert begun == [None]
 
 
 def test_a_port_that_is_taken_is_told():

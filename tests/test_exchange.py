@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from commands import textvae
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from traded import SECRET, filled
+from traded import FACTS, SECRET, filled
 
 import textvae as package
 from textvae import manifests, runs, upkeep
@@ -115,6 +116,26 @@ def test_without_the_data_no_sentence_and_no_path_leaves(whole: Path):
         assert SECRET.encode() not in content and b"/home/me" not in content, name
     texts = json.loads(contents(whole, "evaluation")["texts.json"])
     assert texts == {"samples": [{"text": "a cat"}]} and "report.html" not in contents(whole, "evaluation")
+
+
+def test_a_retrained_run_names_no_post_and_no_path(tmp_path: Path):
+    store = filled(tmp_path / "models")
+    run = runs.read(store, 1)
+    key, begun = run.held["sequence_vae"], {"epochs": 2, "fresh": ["drafts/layoffs.md"]}
+    facts = FACTS | {"config": {"hidden": 8, "tensorboard": "/home/me/logs"}}
+    store.write("sequence_vae", key, runs.load(store, "sequence_vae"), inputs={"x": 1}, replace=True, start=begun,
+                cold="0" * 16, **facts)
+    check = {"name": "strange_posts", "passed": True, "before": None, "after": 0.01}
+    gate = {"promoted": True, "checks": [check | {"says": "1 of 1 new posts, such as drafts/layoffs.md"}]}
+    made = runs.add(store, replace(run, why="retrain: posts: 1 new", gate=gate))
+    with zipped.written(tmp_path / "run.zip") as target:
+        send(store, target, made.number)
+    text = entries(tmp_path / "run.zip")[bundle.INDEX]
+    assert b"layoffs" not in text and b"/home/me" not in text
+    index = json.loads(text)
+    assert index["run"]["gate"] == {"promoted": True, "checks": [check]}
+    assert index["manifests"]["sequence_vae"]["config"] == {"hidden": 8, "tensorboard": ""}
+    assert runs.read(store, 2).gate == gate, "at home the words stay"
 
 
 def test_with_the_data_all_but_the_report_leaves(home: Store, tmp_path: Path):
@@ -407,6 +428,20 @@ def test_a_damaged_run_is_not_exported(tmp_path: Path):
     with pytest.raises(StoreError, match=r"weights.h5: is damaged"), zipped.written(tmp_path / "run.zip") as target:
         send(store, target)
     assert not [path for path in tmp_path.iterdir() if "run.zip" in path.name]
+
+
+def test_an_artefact_that_is_gone_while_it_is_exported_is_told(tmp_path: Path):
+    store = filled(tmp_path)
+    key = runs.read(store, 1).held["sequence_vae"]
+
+    class Overtaken(zipped.Zipped):
+        def put(self, name: str, source: Any) -> None:
+            super().put(name, source)
+            if store.has("sequence_vae", key):
+                store.remove("sequence_vae", key)
+
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as packed, pytest.raises(StoreError, match="was made anew while"):
+        send(store, Overtaken(packed, "run.zip"))
 
 
 IMPORT = """

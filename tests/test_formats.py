@@ -15,9 +15,12 @@ from traded import SECRET, filled
 
 import textvae as package
 from textvae import nn
+from textvae.data import WordVectors
+from textvae.data.vectors import SIGNS
 from textvae.errors import InputError, TextvaeError
 from textvae.formats import files, folder, vectors
 from textvae.store import Store
+from textvae.text import tokenizer
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "gru": {"encoder": "gru", "encoder_layers": 2, "bidirectional": True, "layer_norm": True, "skip": True},
@@ -150,6 +153,15 @@ def test_words_and_vectors_are_those_of_the_run(home: Store, made: Path):
     assert json.loads((made / "model.json").read_text())["special"]["end"] == words.index("</s>")
 
 
+def test_every_token_of_bytes_is_one_line(tmp_path: Path):
+    words = tokenizer.train(["The cat sat on the mat.", "one\x85two\u2028three\u2029"], level="bpe", vocabulary=300)
+    lines = "".join(piece.translate(SIGNS) + "\n" for piece in (*words.pieces, "\x85", "\u2028", "\u2029"))
+    assert len(lines.splitlines()) == words.size + 3
+    assert len({piece.translate(SIGNS) for piece in map(chr, range(0x3000)) if piece.translate(SIGNS) != piece}) == 14
+    WordVectors(np.ones((words.size, 2), np.float32), words.pieces, np.zeros(words.size, np.int64)).save(tmp_path)
+    assert len((tmp_path / "vectors.txt").read_text(encoding="utf-8").splitlines()) == words.size + 1
+
+
 def test_vectors_of_tokens_that_read_alike_are_those_of_the_first(tmp_path: Path):
     own = np.array([[1.0, 2.0], [3.0, 4.0], [0.1234567, 6.0]], np.float32)
     assert vectors.write(tmp_path / "v.txt", ["␣a", " a", "b"], own) < 1e-6
@@ -169,11 +181,23 @@ def test_a_folder_that_holds_something_is_left_as_it_is(home: Store, tmp_path: P
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
+def test_an_empty_folder_that_is_there_is_filled_and_stays_what_it_is(home: Store, tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    folder.convert(home, tmp_path / "link", formats=["card"])
+    assert (tmp_path / "link").is_symlink() and [path.name for path in (tmp_path / "real").iterdir()] == ["README.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_what_fails_half_way_leaves_nothing(home: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(files, "TOLERANCE", -1.0)
     with pytest.raises(TextvaeError, match="differs from the network"):
         folder.convert(home, tmp_path / "out", formats=["vectors", "keras"])
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TextvaeError, match="differs from the network"):
+        folder.convert(home, tmp_path / "empty", formats=["vectors", "keras"])
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_a_format_whose_packages_are_missing_is_left_out_unless_asked_for(home: Store, tmp_path: Path,

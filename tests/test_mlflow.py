@@ -1,6 +1,7 @@
 """What a real MLflow server holds after it was told of a run."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from commands import textvae
 from traded import filled
 
 from textvae import runs, tracking
-from textvae.errors import InputError
+from textvae.errors import InputError, TextvaeError
 from textvae.runs import Run
 from textvae.store import Store
 
@@ -137,6 +139,9 @@ class TestServed:
         runs.promote(home, second)
         assert tracking.track(home, server, model="news").version == "2"
         champion = mlflow.get_model_version_by_alias("news", "champion")
+        promoted = mlflow.search_runs([mlflow.get_run(champion.run_id).info.experiment_id],
+                                      f"tags.`{tracking.PROMOTED}` = 'true' and tags.`textvae.pipeline` = 'blog'")
+        assert [own.info.run_id for own in promoted] == [champion.run_id]
         assert champion.version == "2" and len(mlflow.search_model_versions("name = 'news'")) == 2
         files = Path(mlflow.download_artifacts(champion.run_id, "model", str(tmp_path)))
         assert champion.source.endswith(f"{champion.run_id}/artifacts/model")
@@ -156,6 +161,66 @@ def test_metrics_are_flat_numbers_under_names_that_mlflow_takes(home: Store):
     found = tracking.metrics(replace(run, stages={"evaluation": fact}))
     assert found == {"evaluation.kl": 2.0, "evaluation.kl.low": 1.5, "evaluation.turned_é_": 1.0,
                      "evaluation.split.train": 3.0}
+
+
+def test_names_of_labels_are_those_that_mlflow_takes(home: Store):
+    run = runs.read(home, 1)
+    fact = {**run.stages["evaluation"], "metrics": {f"turned_category={label}": {"value": 1.0} for label in (
+        "blog/", "http://a.example/b", "../x", "x" * 300)}}
+    counted = {**run.stages["corpus"], "metrics": {"posts": 3, "top_labels": {"category=blog/": 2},
+                                                   "rejected_reasons": {"no text in a//b": 1}}}
+    found = tracking.metrics(replace(run, stages={"corpus": counted, "evaluation": fact}))
+    assert list(found)[:-1] == ["corpus.posts", "evaluation.turned_category_blog_",
+                                "evaluation.turned_category_http:__a.example_b", "evaluation.turned_category_.._x"]
+    assert [len(name) for name in found][-1] == 250
+
+
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="not even MLflow's client is installed")
+def test_only_where_nobody_answers_a_server_is_asked_for(home: Store):
+    with pytest.raises(TextvaeError, match="see that an MLflow server answers there"):
+        tracking.track(home, "http://127.0.0.1:9")
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(TextvaeError, match=r"Invalid value .these are MLflow's"), tracking._answering("http://a"):
+        raise MlflowException("Invalid value")
+
+
+class Held:
+    """What a server holds of the runs of one experiment, as MLflow's client tells it."""
+
+    def __init__(self, *runs: tuple[str, str, dict[str, str]]) -> None:
+        self.runs = [SimpleNamespace(info=SimpleNamespace(run_id=name, status=status, experiment_id="1"),
+                                     data=SimpleNamespace(tags=tags)) for name, status, tags in runs]
+
+    def get_experiment_by_name(self, name: str) -> Any:
+        return SimpleNamespace(experiment_id="1")
+
+    def search_runs(self, experiments: list[str], wanted: str) -> list[Any]:
+        name, value = re.fullmatch(r"tags\.`(.*)` = '(.*)'", wanted).groups()  # type: ignore[union-attr]
+        return [run for run in self.runs if run.data.tags.get(name) == value]
+
+    def delete_run(self, name: str) -> None:
+        self.runs = [run for run in self.runs if run.info.run_id != name]
+
+    def set_tag(self, name: str, tag: str, value: str) -> None:
+        next(run for run in self.runs if run.info.run_id == name).data.tags[tag] = value
+
+
+def test_a_run_that_another_process_is_telling_is_left_alone(home: Store):
+    run = runs.read(home, 1)
+    own = {tracking.IDENTITY: tracking._identity(run)}
+    server = Held(("before", "RUNNING", {**own, tracking.BEGUN: str(time.time() - 4000)}),
+                  ("beside", "RUNNING", {**own, tracking.BEGUN: str(time.time())}), ("whole", "FINISHED", own),
+                  ("other", "RUNNING", {}))
+    assert tracking._found(server, run, "blog").info.run_id == "whole"
+    assert [held.info.run_id for held in server.runs] == ["beside", "whole", "other"]
+
+
+def test_one_run_of_a_pipeline_is_tagged_promoted(home: Store):
+    tags = [{tracking.PROMOTED: "true", "textvae.pipeline": name} for name in ("blog", "diary", "blog")]
+    server = Held(*((str(number), "FINISHED", own) for number, own in enumerate(tags)))
+    tracking._others_are_not(server, home, server.runs[2])
+    assert [held.data.tags[tracking.PROMOTED] for held in server.runs] == ["false", "true", "true"]
 
 
 def test_parameters_hold_no_path(home: Store):

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from commands import seconds_of_children
 from fake_stages import Fakes, folder_of_posts, tiny
 
-from textvae import data, planning, runs
+from textvae import data, pipeline, planning, runs
 from textvae.config import PipelineConfig
 from textvae.errors import ConfigError, InputError, LockedError, StoreError
 from textvae.pipeline import run
@@ -376,3 +377,28 @@ def test_the_device_starts_before_the_first_stage_that_needs_it(posts: Path, sto
 def test_looking_a_stage_up():
     assert planning.stage("latents") == Stage("latents", ("tokens", "sequence_vae"), "Latents", version=3)
     assert planning.artefact_type("latents") is data.Latents
+
+
+def test_a_worker_trains_on_the_inputs_of_the_first_one_alone(fakes: Fakes, posts: Path, store: Store, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch):
+    own = Store(tmp_path / "machine-b", "blog")  # the same settings, trained there by other code
+    config, told = tiny(posts), []
+    run(config, store)
+    fakes.salt["word_vectors"] = 3
+    run(config, own)
+    monkeypatch.setattr(pipeline, "LATE", 0.2)
+    first = pipeline._Runner(config, store, ("cpu", "auto"), Progress())
+    first.devices = SimpleNamespace(tell=told.append, describe=dict)
+    monkeypatch.setattr(first, "_work", lambda *_: store.load("sequence_vae", item.key, data.TrainedNetwork))
+    (item,) = (item for item in plan(config, store, force=("sequence_vae",)) if item.stage == "sequence_vae")
+    first._run(item, {}, "forced")
+    for other, same in ((store, True), (own, False)):
+        worker = pipeline._Runner(config, other, ("cpu", "auto"), Progress())
+        given: list[Any] = []
+        monkeypatch.setattr(worker, "_work", lambda row, inputs, *_, given=given: given.extend(inputs))
+        if same:
+            worker.help(told[0])
+            assert [type(each).__name__ for each in given] == ["Tokens", "WordVectors", "CompressedVectors"]
+        else:
+            with pytest.raises(StoreError, match=r"holds no word_vectors .* such as the first .*the same --store"):
+                worker.help(told[0])

@@ -1,12 +1,14 @@
 """A run goes to an address and comes from there whole at any moment, or not at all."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
+import numpy as np
 import pytest
 from commands import textvae
 from traded import FACTS, filled
@@ -81,7 +83,7 @@ def test_a_push_that_fails_leaves_the_run_before(home: Store, address: str, tmp_
     class Failing(Address):
         left = 3
 
-        def put(self, name: str, source: Path) -> None:
+        def put(self, name: str, source: BinaryIO) -> None:
             self.left -= 1
             if not self.left:
                 raise InputError("the network is gone")
@@ -96,6 +98,47 @@ def test_a_push_that_fails_leaves_the_run_before(home: Store, address: str, tmp_
     with pytest.raises(InputError, match="the network is gone"):
         send(home, Failing(address))
     assert receive(Address(address), tmp_path).run.stages["evaluation"]["metrics"] == {"kl": {"value": 1.0}}
+
+
+def test_an_artefact_that_is_made_anew_while_it_is_pushed_is_not_pushed_half(home: Store, address: str, tmp_path: Path):
+    key = runs.read(home, 1).held["sequence_vae"]
+    network = runs.load(home, "sequence_vae")
+
+    class Overtaken(Address):
+        """Another process makes the network anew once the first file is there."""
+
+        def put(self, name: str, source: BinaryIO) -> None:
+            super().put(name, source)
+            weights = {own: np.asarray(value + 1, value.dtype) for own, value in network.weights.items()}
+            home.write("sequence_vae", key, replace(network, weights=weights), inputs={}, replace=True, **FACTS)
+
+    with pytest.raises(StoreError, match=r"weights.h5 was made anew while the run was being copied.*push the run"):
+        send(home, Overtaken(address))
+    send(home, Address(address))
+    assert receive(Address(address), tmp_path).recorded
+
+
+def test_two_that_push_at_the_same_time_do_not_meet(home: Store, address: str, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch):
+    first = Address(address)
+    write, turn = first._files.pipe_file, iter([True])
+
+    def pipe_file(path: str, content: bytes) -> None:
+        write(path, content)
+        if next(turn, False):
+            send(home, Address(address))  # the other one does all of it just now
+
+    monkeypatch.setattr(first._files, "pipe_file", pipe_file)
+    send(home, first)
+    assert receive(Address(address), tmp_path).recorded
+    assert [name for name in names(address) if name.startswith(f"/{INDEX}")] == [f"/{INDEX}"]
+
+
+def test_what_is_gone_while_it_is_written_is_told(home: Store, address: str, monkeypatch: pytest.MonkeyPatch):
+    target = Address(address)
+    monkeypatch.setattr(target._files, "pipe_file", lambda path, content: None)
+    with pytest.raises(InputError, match=rf"cannot write {re.escape(address)}: .*{INDEX}.*try again"):
+        send(home, target)
 
 
 def spoil(address: str, file: str, change: Any) -> None:

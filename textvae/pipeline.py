@@ -185,16 +185,19 @@ class _Runner:
         """Train what the first worker trains; what comes of it is there and not here."""
         self.config, row = parse(news["config"]), planning.stage(news["stage"])
         self.progress.say(f"{row.name}: training along")
-        inputs = [self._awaited(name, key) for name, key in news["inputs"].items()]
+        inputs = [self._awaited(name, **told) for name, told in news["inputs"].items()]
         with tempfile.TemporaryDirectory() as scratch:
             self._work(row, inputs, Meter(self.progress), news, Path(scratch))
 
-    def _awaited(self, name: str, key: str) -> Any:
-        """An artefact that the first worker has made; a file system over a network may show it a little later."""
+    def _awaited(self, name: str, key: str, content: str) -> Any:
+        """An artefact that the first worker has made; a file system over a network may show it a little later.
+
+        A store of this worker's own may hold one of the same settings, with other bytes.
+        """
         until = time.monotonic() + LATE
-        while not self.store.has(name, key):
+        while not self.store.has(name, key) or self.store.manifest(name, key)["content"] != content:
             if time.monotonic() > until:
-                raise StoreError(f"{self.store.folder} holds no {name} {key}, which the first worker has",
+                raise StoreError(f"{self.store.folder} holds no {name} {key} such as the first worker has",
                                  "give every worker the same --store, in a folder that all of them see")
             time.sleep(0.1)
         return self.store.load(name, key, planning.artefact_type(name))
@@ -235,7 +238,7 @@ class _Runner:
             with meter.part("start the backend"):
                 self.start_device()
         if row.shared and self.devices is not None:
-            self.devices.tell({"stage": row.name, "inputs": item.inputs, "start": facts.get("start"),
+            self.devices.tell({"stage": row.name, "inputs": made_from, "start": facts.get("start"),
                                "config": as_dict(self.config)})
         earlier = [store.manifest(name, facts["start"][name])["content"]
                    for name in (planning.EARLIER if facts.get("start") else ())]

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,12 @@ from textvae.sharing.remote import without_password
 from textvae.store import Store
 
 IDENTITY = "textvae.identity"  # the tag that an MLflow run is found again by
+PROMOTED = "textvae.promoted"  # the tag that says "true" of one run of a pipeline in its experiment
+BEGUN = "textvae.begun"  # the tag that says when a run began to be told
+CUT_OFF = 3600.0  # seconds after which a run that is still being told was cut off
 PARAMS, METRICS = 100, 500  # most that one request may hold, and well below it
+NAME = 250  # the most characters that a metric's name may have
+WORDS = ("top_labels", "rejected_reasons")  # metrics that count texts of the posts: only metrics.json has them
 MODEL = "model"  # the folder of an MLflow run's artefacts that a model version's source is
 
 
@@ -74,7 +80,9 @@ def track(store: Store, uri: str, run: int | None = None, *, experiment: str = "
         found, new = _found(client, held, experiment or store.pipeline), False
         if found is None:
             found, new = _told(client, store, held, experiment or store.pipeline, text, report), True
-        client.set_tag(found.info.run_id, "textvae.promoted", str(promoted).lower())
+        client.set_tag(found.info.run_id, PROMOTED, str(promoted).lower())
+        if promoted:
+            _others_are_not(client, store, found)
         version = _registered(client, store, held, found, model) if model else ""
         if version and promoted:
             client.set_registered_model_alias(model, alias, version)
@@ -98,8 +106,10 @@ def _answering(uri: str) -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:
+        silent = str(error).startswith("API request to")  # so begins what MLflow's client says where nobody answers
         raise TextvaeError(f"{without_password(uri)}: {without_password(str(error))}",
-                           "see that an MLflow server answers there: mlflow server --workers 1") from error
+                           "see that an MLflow server answers there: mlflow server --workers 1" if silent else
+                           "these are MLflow's words; a server's address is like http://127.0.0.1:5000") from error
 
 
 def _identity(run: Run) -> str:
@@ -110,34 +120,55 @@ def _identity(run: Run) -> str:
 
 def _found(client: Any, run: Run, experiment: str) -> Any:
     """The MLflow run of a run; None where there is none. One that was cut off is deleted, for a whole one to come."""
-    known = client.get_experiment_by_name(experiment)
+    known, whole = client.get_experiment_by_name(experiment), None
     if known is None:
         return None
     for found in client.search_runs([known.experiment_id], f"tags.`{IDENTITY}` = '{_identity(run)}'"):
         if found.info.status == "FINISHED":
-            return found
-        client.delete_run(found.info.run_id)
-    return None
+            whole = whole or found
+        elif time.time() - float(found.data.tags.get(BEGUN, 0)) > CUT_OFF:  # else another process may be telling it
+            client.delete_run(found.info.run_id)
+    return whole
+
+
+def _others_are_not(client: Any, store: Store, run: Any) -> None:
+    """Take the tag of the promoted run from those runs of a pipeline that had it before."""
+    for other in client.search_runs([run.info.experiment_id], f"tags.`{PROMOTED}` = 'true'"):
+        if other.info.run_id != run.info.run_id and other.data.tags.get("textvae.pipeline") == store.pipeline:
+            client.set_tag(other.info.run_id, PROMOTED, "false")
 
 
 def _told(client: Any, store: Store, run: Run, experiment: str, text: str, report: bool) -> Any:
-    from mlflow.entities import Metric, Param
-
     known = client.get_experiment_by_name(experiment)
     own = known.experiment_id if known else client.create_experiment(experiment)
     start = int(datetime.fromisoformat(run.started).timestamp() * 1000)
-    tags = {IDENTITY: _identity(run), "textvae.pipeline": store.pipeline, "textvae.run": str(run.number),
-            "textvae.version": run.packages.get("textvae", ""), "textvae.commit": run.commit, "textvae.why": run.why,
+    tags = {IDENTITY: _identity(run), BEGUN: str(time.time()), "textvae.pipeline": store.pipeline,
+            "textvae.run": str(run.number), "textvae.version": run.packages.get("textvae", ""),
+            "textvae.commit": run.commit, "textvae.why": run.why,
             **{f"textvae.key.{stage}": key for stage, key in run.held.items()}}
     made = client.create_run(own, start_time=start, run_name=f"{store.pipeline} {run.number}",
                              tags={name: value for name, value in tags.items() if value})
+    try:
+        _tell(client, store, run, made.info.run_id, text, report)
+    except BaseException:  # Ctrl-C as well: nothing half told stays
+        with suppress(Exception):  # what went wrong before is what is told
+            client.delete_run(made.info.run_id)
+        raise
+    return client.get_run(made.info.run_id)
+
+
+def _tell(client: Any, store: Store, run: Run, own: str, text: str, report: bool) -> None:
+    """Fill the MLflow run with this id."""
+    from mlflow.entities import Metric, Param
+
+    start = int(datetime.fromisoformat(run.started).timestamp() * 1000)
     params = [Param(name, value) for name, value in parameters(run).items()]
     numbers = [Metric(name, value, start, 0) for name, value in metrics(run).items()]
     numbers += [Metric(name, value, start, step) for name, step, value in _history(store, run)]
     for batch in _batches(params, PARAMS):
-        client.log_batch(made.info.run_id, params=batch)
+        client.log_batch(own, params=batch)
     for batch in _batches(numbers, METRICS):
-        client.log_batch(made.info.run_id, metrics=batch)
+        client.log_batch(own, metrics=batch)
     with tempfile.TemporaryDirectory() as aside:
         (Path(aside) / "README.md").write_text(text, encoding="utf-8")
         plain = {stage: fact["metrics"] for stage, fact in run.stages.items()}
@@ -146,9 +177,8 @@ def _told(client: Any, store: Store, run: Run, experiment: str, text: str, repor
             evaluation: Evaluation = runs.load(store, "evaluation", run.number)
             if evaluation.report:
                 (Path(aside) / "report.html").write_text(evaluation.report, encoding="utf-8")
-        client.log_artifacts(made.info.run_id, aside)
-    client.set_terminated(made.info.run_id, "FINISHED", end_time=start + int(run.seconds * 1000))
-    return client.get_run(made.info.run_id)
+        client.log_artifacts(own, aside)
+    client.set_terminated(own, "FINISHED", end_time=start + int(run.seconds * 1000))
 
 
 def parameters(run: Run) -> dict[str, str]:
@@ -163,7 +193,7 @@ def parameters(run: Run) -> dict[str, str]:
 
 
 def metrics(run: Run) -> dict[str, float]:
-    """A run's numbers by ``stage.name``; of one with an interval also ``.low`` and ``.high``."""
+    """A run's numbers by ``stage.name``, without ``WORDS``; of one with an interval also ``.low`` and ``.high``."""
     found: dict[str, float] = {}
 
     def take(name: str, value: Any) -> None:
@@ -171,12 +201,16 @@ def metrics(run: Run) -> dict[str, float]:
             for part, inner in value.items():
                 take(name if part == "value" else f"{name}.{part}", inner)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            # MLflow takes no other signs; a constraint may be called by any.
-            found[re.sub(r"[^\w.\- /:]", "_", name)] = float(value)
+            found[_taken(name)] = float(value)
 
     for stage, fact in run.stages.items():
-        take(stage, fact["metrics"])
+        take(stage, {name: value for name, value in fact["metrics"].items() if name not in WORDS})
     return found
+
+
+def _taken(name: str) -> str:
+    """A name as MLflow takes it: a constraint and a label may have any signs, and it reads a / as a folder's."""
+    return re.sub(r"[^\w.\- :]", "_", name)[:NAME]
 
 
 def _history(store: Store, run: Run) -> Iterator[tuple[str, int, float]]:
@@ -187,7 +221,7 @@ def _history(store: Store, run: Run) -> Iterator[tuple[str, int, float]]:
         artefact = runs.load(store, stage, run.number)
         for epoch, row in enumerate(getattr(artefact, "network", artefact).history, start=1):
             for name in row.keys() - {"epoch"}:
-                yield f"history.{stage}.{name}", epoch, row[name]
+                yield _taken(f"history.{stage}.{name}"), epoch, row[name]
 
 
 def _registered(client: Any, store: Store, run: Run, found: Any, model: str) -> str:

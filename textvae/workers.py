@@ -104,7 +104,7 @@ def _receive(among: Workers, until: float) -> None:
     port = int(among.hosts[0].rpartition(":")[2])
     with ExitStack() as open_:
         try:
-            door = open_.enter_context(socket.create_server(("", port)))
+            door = open_.enter_context(_door(port))
         except OSError as error:
             raise TextvaeError(f"--workers: port {port} of this machine is not free: {error.strerror}",
                                "end what uses it, or name another port") from error
@@ -119,9 +119,30 @@ def _receive(among: Workers, until: float) -> None:
                 guest.settimeout(10.0)
                 here[int(guest.recv(16).decode())] = guest
             except (OSError, ValueError):
-                continue  # nobody, or somebody who is no worker
+                pass  # nobody, or somebody who is no worker
+            here = {place: guest for place, guest in here.items() if _waits(guest)}
         for guest in here.values():
             guest.sendall(b"begin")
+
+
+def _door(port: int) -> socket.socket:
+    """Where workers come to, by IPv4 and by IPv6 where this machine has both."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+def _waits(guest: socket.socket) -> bool:
+    """Whether a worker that came is still there: one that was stopped has closed its end."""
+    guest.setblocking(False)
+    try:
+        guest.recv(1)  # nothing comes before it is told to begin, so this is the end of what it says
+    except BlockingIOError:
+        guest.settimeout(10.0)
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _come(among: Workers, until: float) -> None:

@@ -10,8 +10,11 @@ import numpy as np
 from textvae.data._files import check_array, read_json, write_json
 from textvae.data.network import TrainedNetwork
 
-# Formats of one token a line or between blanks split at white space, so a token's own is written as visible signs.
-SIGNS = str.maketrans({" ": "␣", "\n": "␤", "\t": "␉", "\r": "␍", "\u00a0": "⍽"})
+# Formats of one token a line or between blanks split at white space, and some at whatever Python takes for the end of a
+# line, so a token's own is written as visible signs.
+SIGNS = str.maketrans({" ": "␣", "\n": "␤", "\t": "␉", "\r": "␍", "\u00a0": "⍽", "\v": "␋", "\f": "␌", "\x1c": "␜",
+                       "\x1d": "␝", "\x1e": "␞", "\x1f": "␟", "\x85": "⏎", "\u2028": "↲", "\u2029": "↵"})
+
 
 
 @dataclass(frozen=True)

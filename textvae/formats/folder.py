@@ -118,7 +118,7 @@ def _pieces(tokens: Tokens) -> tuple[str, ...]:
 
 @contextmanager
 def _appears(target: Path) -> Iterator[Path]:
-    """A folder beside the target that takes its place when all is in it.
+    """A folder whose files are in the target when all are written.
 
     Raises:
         InputError: The target is there and not empty, or cannot be made.
@@ -126,11 +126,17 @@ def _appears(target: Path) -> Iterator[Path]:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} is there already" + (", and not empty" if target.is_dir() else ""),
                          "give a new folder with -o")
-    aside = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}")
+    # An empty folder that is there, perhaps a link's or a mounted one, is filled and stays what it is.
+    within, name = target.is_dir(), target.absolute().name
+    aside = target / f".{os.getpid()}" if within else target.absolute().with_name(f".{name}.{os.getpid()}")
     try:
         aside.mkdir()
         yield aside
-        aside.rename(target.absolute())
+        if within:
+            for path in sorted(aside.iterdir()):
+                path.rename(target / path.name)
+        else:
+            aside.rename(target.absolute())
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}", "give another folder with -o") from error
     finally:

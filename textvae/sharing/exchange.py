@@ -4,14 +4,15 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from textvae import catalogue, manifests, planning, runs
 from textvae.errors import StoreError, TextvaeError
 from textvae.runs import Run
-from textvae.sharing.bundle import INDEX, Bundle, dump, read, settings
+from textvae.sharing.bundle import INDEX, Bundle, compared, dump, known_of, read, settings
 from textvae.sharing.lean import DATA, is_reduced, lean
 from textvae.store import Store
 
@@ -23,7 +24,7 @@ class Target(Protocol):
 
     name: str
 
-    def put(self, name: str, source: Path) -> None: ...
+    def put(self, name: str, source: BinaryIO) -> None: ...
 
     def finish(self, name: str, text: str) -> None: ...
 
@@ -72,14 +73,15 @@ def send(store: Store, target: Target, run: int | None = None, *, with_data: boo
         with_data: The posts as well, their tokens and latents, and the evaluation's sentences of the test split.
 
     Raises:
-        StoreError: There is no such run, or a file of it is damaged.
+        StoreError: There is no such run, or a file of it is damaged, or made anew meanwhile.
         TextvaeError: The place cannot be written.
     """
     with runs.reading(store, run) as chosen, tempfile.TemporaryDirectory() as aside:
         bundle, folders = _pack(store, chosen, Path(aside), with_data)
         for stage, folder in folders.items():
-            for file in bundle.manifests[stage]["files"]:
-                target.put(bundle.place(stage, file), folder / file)
+            for file, fact in bundle.manifests[stage]["files"].items():
+                with _as_written(folder / file, fact) as source:
+                    target.put(bundle.place(stage, file), source)
         target.finish(INDEX, dump(bundle))
     return Sent(store.pipeline, chosen.number, len(bundle.files), bundle.bytes, bundle.left_out)
 
@@ -138,12 +140,28 @@ def _pack(store: Store, run: Run, aside: Path, with_data: bool) -> tuple[Bundle,
                 manifest |= {"key": key, "files": files, "content": content}
         elif problems := store.check(stage, fact["key"]):
             raise StoreError(str(problems[0]), store.remedy(stage, fact["key"]))
-        made[stage], folders[stage] = manifest, folder
+        made[stage], folders[stage] = known_of(manifest), folder
         stages[stage] = fact | {"key": manifest["key"], "content": manifest["content"]}
     left_out = (*run.origin.get("left_out", ()), *(stage for stage in run.stages if stage not in stages))
     plain = settings(run.config, f"run {run.number} of {run.pipeline}")
-    own = replace(run, pipeline=store.pipeline, stages=stages, config=plain, origin={})
+    own = replace(run, pipeline=store.pipeline, stages=stages, config=plain, origin={},
+                  gate=compared(run.gate))
     return Bundle(own, made, left_out), folders
+
+
+@contextmanager
+def _as_written(path: Path, fact: dict[str, Any]) -> Iterator[BinaryIO]:
+    """A file whose bytes are those of its hash, open: whatever takes its place from now on, they are what is read."""
+    changed = StoreError(f"{path} was made anew while the run was being copied", "export or push the run again")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise changed from error
+    with file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != fact["sha256"]:
+            raise changed
+        file.seek(0)
+        yield file
 
 
 def _take(source: Source, store: Store, bundle: Bundle) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """An address that fsspec knows, such as ``s3://bucket/blog`` or a folder, as a place for a run."""
 
+import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from textvae.errors import InputError, TextvaeError
 from textvae.sharing.bundle import INDEX, Bundle, read
@@ -37,21 +39,23 @@ class Address:
                              "give a folder, or an address such as s3://bucket/name") from error
         self._root = root.rstrip("/")
 
-    def put(self, name: str, source: Path) -> None:
+    def put(self, name: str, source: BinaryIO) -> None:
         """Add a file; one of this name and size is there from before, since names are by contents."""
         path = self._path(name)
         with self._told("write"):
-            if self._files.exists(path) and self._files.size(path) == source.stat().st_size:
+            if self._files.exists(path) and self._files.size(path) == os.fstat(source.fileno()).st_size:
                 return
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(source), path)
+            with self._files.open(path, "wb") as file:
+                shutil.copyfileobj(source, file, CHUNK)
 
     def finish(self, name: str, text: str) -> None:
         """Put the index in its place in one step, after all that it names."""
         path = self._path(name)
+        aside = f"{path}.{uuid.uuid4().hex}"  # another one for each who pushes at the same time
         with self._told("write"):
-            self._files.pipe_file(f"{path}.new", text.encode())
-            self._files.mv(f"{path}.new", path)
+            self._files.pipe_file(aside, text.encode())
+            self._files.mv(aside, path)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of a file.
@@ -100,11 +104,11 @@ class Address:
     def _told(self, doing: str, name: str = "") -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
-            what = "no run was pushed to" if name == f"/{INDEX}" else f"there is no {name.lstrip('/')} in"
-            raise InputError(f"{what} {self.name}", "push one with: textvae push PIPELINE ADDRESS") from error
         # What stores elsewhere raise cannot be foreseen: each has its own kinds of errors.
         except Exception as error:
+            if name and isinstance(error, FileNotFoundError):
+                what = "no run was pushed to" if name == f"/{INDEX}" else f"there is no {name.lstrip('/')} in"
+                raise InputError(f"{what} {self.name}", "push one with: textvae push PIPELINE ADDRESS") from error
             why = without_password(str(error)) or type(error).__name__
             raise InputError(f"cannot {doing} {self.name}{name}: {why}",
                              "check the address, your rights and the network, and try again") from error

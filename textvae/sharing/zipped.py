@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from textvae.errors import InputError
 
@@ -27,10 +27,10 @@ class Zipped:
         self.name = name
         self._file = file
 
-    def put(self, name: str, source: Path) -> None:
+    def put(self, name: str, source: BinaryIO) -> None:
         """Add a file."""
-        with source.open("rb") as content, self._file.open(_entry(name), "w", force_zip64=True) as entry:
-            shutil.copyfileobj(content, entry, CHUNK)
+        with self._file.open(_entry(name), "w", force_zip64=True) as entry:
+            shutil.copyfileobj(source, entry, CHUNK)
 
     def finish(self, name: str, text: str) -> None:
         """Add the index, after all that it names."""
