@@ -39,7 +39,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("corpus", (), "Corpus", tensors=False, version=2),
     Stage("tokens", ("corpus",), "Tokens", tensors=False, version=3),
-    Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=2),
+    Stage("word_vectors", ("tokens",), "WordVectors", tensors=None, version=3),
     Stage("embedding_vae", ("word_vectors",), "CompressedVectors", version=2),
     Stage("sequence_vae", ("tokens", "word_vectors", "embedding_vae"), "TrainedNetwork", version=6,
           warm=True, shared=True),
