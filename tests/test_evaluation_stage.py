@@ -47,8 +47,18 @@ def run(trained: TrainedNetwork, tokens: Tokens, folder: Path, seed: int = 1) ->
                           autoencoder, seed=seed, progress=Progress(), scratch=folder)
 
 
-def test_the_stage_measures_everything_twice_the_same_and_keeps_it(trained: TrainedNetwork, tmp_path: Path):
+def test_the_stage_measures_everything_twice_the_same_and_keeps_it(trained: TrainedNetwork, tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch):
+    read: list[tuple[Any, set[int]]] = []
+    made = evaluate.Judge.of
+    monkeypatch.setattr(evaluate.Judge, "of",
+                        lambda subject, rows: read.append((subject.writer, set(rows.tolist()))) or made(subject, rows))
     first = run(trained, corpus(), tmp_path)
+    (writer, all_of_it), (_, others) = read
+    counted = set(writer.pairs._rows.tolist())
+    assert all_of_it == set(corpus().rows("train").tolist()) == counted | others and not counted & others, (
+        "who judges variations has not read what their gaps are filled by")
+    assert writer.known is None, "nor is the writer told of labels, which a classifier of the same texts judges"
     assert run(trained, corpus(), tmp_path) == first
     for name, own in first.metrics.items():
         assert list(own) == ["value", "low", "high", "unit", "definition"], name
