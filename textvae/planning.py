@@ -211,16 +211,10 @@ def alike(config: PipelineConfig, store: Store, held: Held) -> bool:
     Raises:
         TextvaeError: As ``plan``.
     """
-    for _, facts in chain(config, store, None, (), None, held)[1:]:
-        name, own = facts["stage"], held.get(facts["stage"], "")
-        if not store.has(name, own):
-            return False
-        made = store.manifest(name, own)
-        item = Planned(name, own, {source: fact["key"] for source, fact in made["inputs"].items()}, "", "")
-        if ((made["version"], made["seed"]) != (facts["version"], facts["seed"]) or outdated(item, store, ())
-                or any(made["config"].get(setting) != value for setting, value in facts["config"].items())):
-            return False
-    return True
+    if "corpus" not in held:
+        return False
+    _, *links = chain(config, store, None, (), None, held, [(held["corpus"], {"stage": "corpus"})])
+    return all(item.state == "done" and item.key == held.get(item.stage) for item in judge(links, store, ()))
 
 
 def link(row: Stage, config: PipelineConfig, inputs: dict[str, str]) -> tuple[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -141,9 +142,11 @@ def _retrain(config: PipelineConfig, store: Store, due: Due, from_scratch: bool,
     changes = differ(old, corpus.posts)
     outcome = replace(outcome, changes=changes.counts())
     for run in () if from_scratch else known:
-        # A draft, a README or front matter that nobody reads makes another corpus, and no other post.
-        if _made_of(config, store, run, corpus.posts):
-            return replace(outcome, why=_unchanged(champion, run))
+        with suppress(StoreError):  # what is damaged vouches for nothing
+            # A draft, a README or front matter that nobody reads makes another corpus, and no other post.
+            if planning.alike(config, store, run.held) and not any(
+                    (changes if run is champion else differ(_posts(store, run), corpus.posts)).counts().values()):
+                return replace(outcome, why=_unchanged(champion, run))
     # Settings or code that changed are due at once.
     same = read.key == newest.held.get("corpus") or not any(outcome.changes.values())
     early = "" if from_scratch or same else _early(due, champion, changes, started)
@@ -212,16 +215,6 @@ def _posts(store: Store, run: Run) -> "tuple[Post, ...]":
 
     key = run.held.get("corpus", "")
     return store.load("corpus", key, Corpus).posts if store.has("corpus", key) else ()
-
-
-def _made_of(config: PipelineConfig, store: Store, run: Run, posts: "tuple[Post, ...]") -> bool:
-    """Whether a run was made of these posts, by these settings and this code; what is damaged vouches for nothing."""
-    from textvae.data import differ
-
-    try:
-        return planning.alike(config, store, run.held) and not any(differ(_posts(store, run), posts).counts().values())
-    except StoreError:
-        return False
 
 
 def _early(due: Due, champion: Run, changes: "Changes", now: str) -> str:
