@@ -7,6 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textvae.cli.options import CONVERT
+
 if TYPE_CHECKING:
     from textvae.writing.writer import Writer
 
@@ -124,7 +126,7 @@ def _lines(leave: Callable[[str], None] | None) -> Iterator[list[str]]:
                 why = f"standard input, line {row}: not UTF-8: byte {error.object[error.start]:#x}"
                 if leave is None:
                     yield lines
-                    raise InputError(why, "convert it first, for example with iconv -f latin1 -t utf-8") from error
+                    raise InputError(why, CONVERT) from error
                 leave(why)
                 continue
             if text:

@@ -25,6 +25,9 @@ class Age(click.ParamType):
         return float(match[1]) * UNITS[match[2]]
 
 
+CONVERT = "convert it first, for example with iconv -f latin1 -t utf-8"  # the hint for what is not UTF-8
+
+
 class Text(click.ParamType):
     """A text as it is; bytes that are no UTF-8, which Python reads as halves of characters, are refused."""
 
@@ -38,8 +41,7 @@ class Text(click.ParamType):
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise InputError(f"{text!r}: not UTF-8: byte {ord(text[error.start]) & 0xff:#x}",
-                             "convert it first, for example with iconv -f latin1 -t utf-8") from error
+            raise InputError(f"{text!r}: not UTF-8: byte {ord(text[error.start]) & 0xff:#x}", CONVERT) from error
         return text
 
 

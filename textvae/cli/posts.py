@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from textvae.cli.console import as_json, clean, say, tell
+from textvae.cli.options import CONVERT
 
 if TYPE_CHECKING:
     from textvae.writing.rewrite import Rewritten
@@ -47,8 +48,7 @@ def read(file: Path) -> tuple[str, bool]:
     try:
         return post.decode("utf-8"), markdown
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8: byte {error.object[error.start]:#x} at {error.start}",
-                         "convert it first, for example with iconv -f latin1 -t utf-8") from error
+        raise InputError(f"{file}: not UTF-8: byte {error.object[error.start]:#x} at {error.start}", CONVERT) from error
 
 
 def vary_file(opened: Callable[[bool], "Writer"], file: Path, *, output: Path | None, page: Path | None, diff: bool,

@@ -16,7 +16,6 @@ SIGNS = str.maketrans({" ": "␣", "\n": "␤", "\t": "␉", "\r": "␍", "\u00a
                        "\x1d": "␝", "\x1e": "␞", "\x1f": "␟", "\x85": "⏎", "\u2028": "↲", "\u2029": "↵"})
 
 
-
 @dataclass(frozen=True)
 class WordVectors:
     """One vector per token id.
